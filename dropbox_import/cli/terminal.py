@@ -1,0 +1,101 @@
+"""How text reaches people: data on stdout, the rest on stderr, colour only where a terminal shows it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import IO, Literal
+
+import click
+
+from dropbox_import.errors import DropboxImportError
+
+Mood = Literal["ok", "warning", "problem", "dim", "bold"]
+_COLOURS: dict[Mood, str] = {"ok": "green", "warning": "yellow", "problem": "red"}
+PIPED_WIDTH = 200
+
+
+def colourful(stream: IO[str]) -> bool:
+    """Whether `stream` may get colour: a terminal, and nobody said NO_COLOR (https://no-color.org)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
+
+
+def paint(text: str, mood: Mood, *, err: bool = False) -> str:
+    """`text` in the colour of `mood` where the stream shows colour, else as it is."""
+    if not colourful(sys.stderr if err else sys.stdout):
+        return text
+    if mood == "bold":
+        return click.style(text, bold=True)
+    if mood == "dim":
+        return click.style(text, dim=True)
+    return click.style(text, fg=_COLOURS[mood], bold=mood == "problem")
+
+
+def say(text: str = "") -> None:
+    """Data, on stdout."""
+    click.echo(clean(text))
+
+
+def tell(text: str = "") -> None:
+    """Progress, on stderr."""
+    click.echo(clean(text), err=True)
+
+
+def clean(text: str) -> str:
+    """Names that are not UTF-8 are shown, not a reason to stop."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def visible(text: str) -> str:
+    """One line of `text` from a file or a server, with control characters made visible: it cannot move the cursor."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in clean(text))
+
+
+def tell_error(error: DropboxImportError, *, what: str = "") -> None:
+    """The sentence, each mistake on a line of its own, and the hint: never a traceback."""
+    tell(paint("Error: ", "problem", err=True) + visible(what + error.sentence))
+    for mistake in error.mistakes:
+        tell("  " + visible(str(mistake)))
+    if error.hint:
+        tell(visible(error.hint))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", moods: Sequence[Mood | None] = ()) -> None:
+    """A table on stdout. Piped, each row is one line; in a terminal it is fitted to the width. `moods` colours the rows."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = colourful(sys.stdout)
+    console = Console(
+        file=sys.stdout,
+        no_color=not shown,
+        force_terminal=sys.stdout.isatty() and shown,
+        width=None if sys.stdout.isatty() else PIPED_WIDTH,
+        highlight=False,
+        markup=False,
+    )
+    grid = Table(title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for number, row in enumerate(rows):
+        mood = moods[number] if number < len(moods) else None
+        grid.add_row(*(Text(clean(cell)) for cell in row), style=_COLOURS.get(mood) if mood else None)
+    console.print(grid)
+
+
+def size(count: int) -> str:
+    """Bytes as people read them: `512 B`, `3.4 MB`."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 drop`, `3 drops`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
