@@ -1,0 +1,242 @@
+"""Making, renaming, writing and syncing files and folders of ours, each effect seen by the observer."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import hashlib
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dropbox_import.disk.facts import open_below, open_plain
+from dropbox_import.disk.observe import effect
+from dropbox_import.disk.paths import for_system
+
+_BLOCK = 1 << 20
+# Text mode on Windows would change bytes; a link in the place of a file of ours is never followed.
+_SAFE = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOINHERIT", 0)
+
+
+# --- folders -------------------------------------------------------------------------
+
+
+def make_dir(path: Path, mode: int = 0o755) -> None:
+    """Make one folder with exactly `mode` (whatever the umask) and sync its parent. FileExistsError if the name is taken."""
+    with effect("make_dir", path):
+        os.mkdir(for_system(path), 0o700 & mode)
+        if sys.platform != "win32":
+            os.chmod(path, mode)
+    sync_dir(path.parent)
+
+
+def make_dirs(path: Path, mode: int = 0o755) -> None:
+    """Make `path` and each missing level above it, each as `make_dir` does. One that is there stays as it is."""
+    if path.is_dir():
+        return
+    if path.parent != path:
+        make_dirs(path.parent, mode)
+    try:
+        make_dir(path, mode)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+
+
+def sync_dir(path: Path) -> None:
+    """Make the names in a folder last through a power cut. Windows journals them itself and has no such call."""
+    if sys.platform != "win32":
+        with effect("sync_dir", path):
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            except OSError as error:
+                # Some shares cannot sync a folder at all; there the server decides.
+                if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+                    raise
+            finally:
+                os.close(fd)
+
+
+def remove_dir(path: Path) -> None:
+    """Remove an empty folder of ours. OSError (ENOTEMPTY, FileNotFoundError) otherwise."""
+    with effect("remove_dir", path):
+        os.rmdir(for_system(path))
+
+
+# --- names ---------------------------------------------------------------------------
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename a file or folder, never over something: FileExistsError. The folders are not synced; the caller does that once for many."""
+    with effect("rename", target):
+        if sys.platform == "win32":
+            os.rename(for_system(source), for_system(target))
+        elif not _rename_noreplace(os.fsencode(source), os.fsencode(target)):
+            # A volume without that call (NFS, SMB, some FUSE). There two renames to one name can race, so names that
+            # matter lie in a folder that we have just made.
+            if os.path.lexists(target):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(source), None, str(target))
+            os.rename(source, target)
+
+
+def _rename_noreplace(source: bytes, target: bytes) -> bool:
+    """Rename in one atomic call that refuses an existing target. False: this system or volume cannot, nothing was done."""
+    if sys.platform != "linux":
+        return False
+    try:
+        call = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    at_cwd, no_replace = -100, 1
+    call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+    if call(at_cwd, source, at_cwd, target, no_replace) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        return False
+    raise OSError(number, os.strerror(number), os.fsdecode(source), None, os.fsdecode(target))
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file of ours; one that is gone already is fine. The folder is not synced."""
+    with effect("remove_file", path), contextlib.suppress(FileNotFoundError):
+        os.unlink(for_system(path))
+
+
+# --- contents ------------------------------------------------------------------------
+
+
+def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """A new file with exactly this content and mode, synced with its name. FileExistsError if the name is taken."""
+    with _created(path, mode) as fd:
+        _write(fd, path, data)
+        _sync(fd, path)
+    sync_dir(path.parent)
+
+
+def replace(path: Path, data: bytes, mode: int = 0o644, durable: bool = True) -> None:
+    """Put `data` in the place of a file of ours (or make it): readers see the old or the new, whole. One writer a path.
+
+    durable=False (heartbeat, status) leaves out the syncs: a power cut may leave any earlier content, or none.
+    """
+    fresh = path.with_name(f".{path.name}.new")
+    remove_file(fresh)
+    with _created(fresh, mode) as fd:
+        _write(fd, fresh, data)
+        if durable:
+            _sync(fd, fresh)
+    with effect("replace", path):
+        os.replace(for_system(fresh), for_system(path))
+    if durable:
+        sync_dir(path.parent)
+
+
+def copy_in(source: Path, target: Path, *, base: Path | None = None, mode: int = 0o644) -> str:
+    """Copy a regular file to a new one, synced; returns the SHA-256 in hex. The target's folder is not synced.
+
+    A link, device or fifo in the place of `source` is NotAPlainFile; with `base` (a folder above it) so is a link at any level between.
+    """
+    opened = open_plain(source) if base is None else open_below(base, source.relative_to(base).as_posix())
+    digest = hashlib.sha256()
+    try:
+        with _created(target, mode) as fd:
+            while block := os.read(opened, _BLOCK):
+                digest.update(block)
+                _write(fd, target, block)
+            _sync(fd, target)
+    finally:
+        os.close(opened)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _created(path: Path, mode: int) -> Iterator[int]:
+    """A descriptor of a file that did not exist. What cannot be finished is removed: it is ours, and only half."""
+    with effect("create", path):
+        fd = os.open(for_system(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE, 0o600)
+    try:
+        try:
+            if sys.platform != "win32":
+                os.fchmod(fd, mode)
+            yield fd
+        finally:
+            os.close(fd)
+    except OSError:
+        with contextlib.suppress(OSError):
+            remove_file(path)
+        raise
+
+
+def _write(fd: int, path: Path, data: bytes) -> None:
+    with effect("write", path):
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+
+
+def _sync(fd: int, path: Path) -> None:
+    with effect("sync", path):
+        os.fsync(fd)
+
+
+class Appender:
+    """A file of ours that only grows, for journals. `create` makes it (FileExistsError if there) and syncs its name."""
+
+    def __init__(self, path: Path, create: bool, mode: int = 0o644) -> None:
+        self.path = path
+        flags = os.O_RDWR | os.O_APPEND | _SAFE
+        if not create:
+            self._fd = os.open(for_system(path), flags)
+            if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+                os.close(self._fd)
+                raise OSError(errno.EINVAL, "not a regular file", str(path))
+            return
+        with effect("create", path):
+            self._fd = os.open(for_system(path), flags | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            if sys.platform != "win32":
+                os.fchmod(self._fd, mode)
+            sync_dir(path.parent)
+        except OSError:
+            os.close(self._fd)
+            raise
+
+    def append(self, data: bytes) -> None:
+        """Add `data` at the end. On an error (full disk) the part that was written is cut off again where possible."""
+        before = self.size()
+        try:
+            _write(self._fd, self.path, data)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.truncate(before)
+            raise
+
+    def sync(self) -> None:
+        """Make all of it last. After an error nothing on this descriptor can be trusted to be on the disk."""
+        _sync(self._fd, self.path)
+
+    def truncate(self, size: int) -> None:
+        """Cut it to `size` bytes (a torn tail)."""
+        with effect("truncate", self.path):
+            os.ftruncate(self._fd, size)
+
+    def size(self) -> int:
+        return os.fstat(self._fd).st_size
+
+    def close(self) -> None:
+        """May be called twice."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
