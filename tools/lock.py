@@ -1,7 +1,7 @@
 """Makes requirements/lock.txt and requirements/ice.txt from pyproject.toml (`make lock`).
 
 The lock holds every package of the product, its tests and its build, for all systems and Python versions that are supported, each with
-hashes. zeroc-ice stands apart, with the hash of its source only, because tools/build_ice.py builds it. Needs the program `uv`.
+hashes. zeroc-ice stands apart, with the hash of its source only, because tools/build_ice.py builds it. It is resolved by uv, which `make lock` installs.
 Existing pins stay as they are unless --upgrade is given.
 """
 
@@ -48,12 +48,8 @@ def main(arguments: list[str]) -> int:
         out = Path(folder) / "lock.txt"
         if LOCK.exists() and "--upgrade" not in arguments:
             out.write_text(LOCK.read_text() + ICE.read_text())
-        command = ["uv", "pip", "compile", "pyproject.toml", *OPTIONS.split(), f"--output-file={out}", *arguments]
-        try:
-            subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        except FileNotFoundError:
-            print("The program uv is missing; install it with: pip install uv", file=sys.stderr)
-            return 1
+        command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *OPTIONS.split(), f"--output-file={out}", *arguments]
+        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         rest, ice = split(out.read_text(), "zeroc-ice")
     LOCK.parent.mkdir(exist_ok=True)
     LOCK.write_text(HEADER + rest)

@@ -1,0 +1,43 @@
+# make demo    set up and show the main job, from drop to OMERO, with real images and the OMERO stand-in
+# make test    set up, check the house and run every test
+# make check   set up and check the house only: ruff, mypy, import-linter, tests/house
+# make bench   set up and print the figures of benchmarks/
+# make lock    bring requirements/ up to date with pyproject.toml (UPGRADE=1: take newer versions)
+# make clean   remove the virtual environment and what tools left; the compiled Ice extension stays in its cache
+# Variables: PYTHON, DROPBOX_IMPORT_VENV, DROPBOX_IMPORT_CACHE (see tools/setup); TESTS="-k word" goes to pytest.
+
+DROPBOX_IMPORT_VENV ?= $(CURDIR)/.venv
+export DROPBOX_IMPORT_VENV
+bin = "$(DROPBOX_IMPORT_VENV)"/bin
+TESTS ?=
+
+.PHONY: demo test check bench lock clean venv
+.DEFAULT_GOAL := demo
+
+demo: venv
+	@$(bin)/dropbox-import demo
+
+test: check
+	@$(bin)/python -m pytest -q --cov --cov-report=term $(TESTS)
+
+check: venv
+	@$(bin)/ruff check .
+	@$(bin)/ruff format --check .
+	@$(bin)/mypy
+	@$(bin)/mypy --platform win32
+	@$(bin)/lint-imports --no-cache
+	@$(bin)/python -m pytest -q tests/house
+
+bench: venv
+	@$(bin)/python -m benchmarks
+
+venv:
+	@tools/setup
+
+lock: venv
+	@$(bin)/python -m uv --version >/dev/null 2>&1 || $(bin)/python -m pip install --quiet uv
+	@$(bin)/python tools/lock.py $(if $(UPGRADE),--upgrade)
+
+clean:
+	rm -rf "$(DROPBOX_IMPORT_VENV)" .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache htmlcov build dist
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
