@@ -12,13 +12,15 @@ from typing import Final
 
 # ns, t (a LIKE pattern "<submission>/%") -> fileset, token, meta text, owner, group, status of the upload job
 ATTEMPTS: Final = (
-    "select f.id, an.name, an.textValue, f.details.owner.omeName, f.details.group.name, u.status.value from Fileset f join f.annotationLinks al "
-    "join al.child an, FilesetJobLink jl, UploadJob u where an.ns=:ns and an.name like :t and jl.parent.id=f.id and jl.child.id=u.id"
+    "select f.id, an.name, an.textValue, f.details.owner.omeName, f.details.group.name, u.status.value from Fileset f "
+    "join f.annotationLinks al join al.child an, FilesetJobLink jl, UploadJob u "
+    "where an.ns=:ns and an.name like :t and jl.parent.id=f.id and jl.child.id=u.id"
 )
 # f (list) -> image, name, series, pixels.sha1, owner, group, lowest dataset or null
 IMAGES_OF_FILESETS: Final = (
-    "select i.id, i.name, i.series, px.sha1, i.details.owner.omeName, i.details.group.name, (select min(dl.parent.id) from DatasetImageLink dl "
-    "where dl.child.id=i.id) from Image i join i.pixels px where i.fileset.id in (:f) order by i.id"
+    "select i.id, i.name, i.series, px.sha1, i.details.owner.omeName, i.details.group.name, "
+    "(select min(dl.parent.id) from DatasetImageLink dl where dl.child.id=i.id) "
+    "from Image i join i.pixels px where i.fileset.id in (:f) order by i.id"
 )
 # f (list) -> fileset, image
 FILESET_OF_IMAGES: Final = "select i.fileset.id, i.id from Image i where i.fileset.id in (:f) order by i.id"
@@ -34,9 +36,7 @@ FILES_OF_FILESET: Final = (
 # f -> fileset
 FILESET: Final = "select f.id from Fileset f where f.id=:f"
 # f, ns -> token, meta text
-TOKENS_OF_FILESET: Final = (
-    "select an.name, an.textValue from FilesetAnnotationLink l join l.child an where l.parent.id=:f and an.ns=:ns"
-)
+TOKENS_OF_FILESET: Final = "select an.name, an.textValue from FilesetAnnotationLink l join l.child an where l.parent.id=:f and an.ns=:ns"
 # f -> status of the upload job
 UPLOAD_STATUS: Final = "select u.status.value from FilesetJobLink l, UploadJob u where l.child.id=u.id and l.parent.id=:f"
 # f -> original file that is the import log
@@ -58,22 +58,12 @@ DATASETS_IN_PROJECT: Final = (
 DATASETS_IN_GROUP: Final = "select d.id, d.details.owner.omeName from Dataset d where d.name=:n and d.details.group.id=:g"
 PROJECTS_IN_GROUP: Final = "select p.id, p.details.owner.omeName from Project p where p.name=:n and p.details.group.id=:g"
 # d -> id, name, owner, group id, group
-DATASET_BY_ID: Final = (
-    "select d.id, d.name, d.details.owner.omeName, d.details.group.id, d.details.group.name from Dataset d where d.id=:d"
-)
-PROJECT_BY_ID: Final = (
-    "select p.id, p.name, p.details.owner.omeName, p.details.group.id, p.details.group.name from Project p where p.id=:p"
-)
-SCREEN_BY_ID: Final = (
-    "select s.id, s.name, s.details.owner.omeName, s.details.group.id, s.details.group.name from Screen s where s.id=:s"
-)
+DATASET_BY_ID: Final = "select d.id, d.name, d.details.owner.omeName, d.details.group.id, d.details.group.name from Dataset d where d.id=:d"
+PROJECT_BY_ID: Final = "select p.id, p.name, p.details.owner.omeName, p.details.group.id, p.details.group.name from Project p where p.id=:p"
+SCREEN_BY_ID: Final = "select s.id, s.name, s.details.owner.omeName, s.details.group.id, s.details.group.name from Screen s where s.id=:s"
 # d or p -> one map {id, name, ..._details_permissions {canLink, canAnnotate, canEdit, canDelete, perm}}
-DATASET_PERMISSIONS: Final = (
-    "select new map(d.id as id, d.name as name, d as dataset_details_permissions) from Dataset d where d.id=:d"
-)
-PROJECT_PERMISSIONS: Final = (
-    "select new map(p.id as id, p.name as name, p as project_details_permissions) from Project p where p.id=:p"
-)
+DATASET_PERMISSIONS: Final = "select new map(d.id as id, d.name as name, d as dataset_details_permissions) from Dataset d where d.id=:d"
+PROJECT_PERMISSIONS: Final = "select new map(p.id as id, p.name as name, p as project_details_permissions) from Project p where p.id=:p"
 # p, d -> number of links
 DATASET_IS_IN_PROJECT: Final = "select count(l.id) from ProjectDatasetLink l where l.parent.id=:p and l.child.id=:d"
 # d -> project, name
@@ -88,7 +78,8 @@ CHILDREN_OF_PROJECT: Final = "select count(l.id) from ProjectDatasetLink l where
 GROUP_BY_NAME: Final = "select g.id, g.name from ExperimenterGroup g where g.name=:n"
 # n (login) -> group id, group, leads it, position; the default group comes first
 GROUPS_OF_USER: Final = (
-    "select m.parent.id, m.parent.name, m.owner, index(m) from Experimenter e join e.groupExperimenterMap m where e.omeName=:n order by index(m)"
+    "select m.parent.id, m.parent.name, m.owner, index(m) from Experimenter e join e.groupExperimenterMap m "
+    "where e.omeName=:n order by index(m)"
 )
 # n (login) -> id, login, first name, last name, e-mail, ldap
 USER: Final = "select e.id, e.omeName, e.firstName, e.lastName, e.email, e.ldap from Experimenter e where e.omeName=:n"
@@ -105,9 +96,9 @@ TAGS_BY_TEXT: Final = "select t.id, t.details.owner.omeName from TagAnnotation t
 TAG_SETS_BY_TEXT: Final = "select t.id, t.details.owner.omeName from TagAnnotation t where t.textValue=:t and t.ns=:ns"
 # s, t -> tag of that set, owner (own group)
 TAGS_IN_SET: Final = (
-    "select t.id, t.details.owner.omeName from AnnotationAnnotationLink l, TagAnnotation t where l.child.id=t.id and l.parent.id=:s and t.textValue=:t"
+    "select t.id, t.details.owner.omeName from AnnotationAnnotationLink l, TagAnnotation t "
+    "where l.child.id=t.id and l.parent.id=:s and t.textValue=:t"
 )
-
 # i (list), n (marker) -> object, annotation
 MARKED: Final = {
     "Image": "select l.parent.id, a.id from ImageAnnotationLink l join l.child a where l.parent.id in (:i) and a.name=:n",
@@ -129,10 +120,12 @@ ATTACHED: Final = {
     "Project": "select fa.id, f.name, f.hash from ProjectAnnotationLink l, FileAnnotation fa join fa.file f "
     "where l.child.id=fa.id and l.parent.id=:d and fa.ns=:ns and f.hash=:h",
 }
+# d (object), h (SHA-1) -> the same, of attachments without a namespace
+ATTACHED_PLAIN: Final = {kind: text.replace("fa.ns=:ns", "fa.ns is null") for kind, text in ATTACHED.items()}
 # i (list) -> image, name, description or null
 IMAGE_TEXTS: Final = "select i.id, i.name, i.description from Image i where i.id in (:i) order by i.id"
 
 
 def like_pattern(submission: str) -> str:
-    """The LIKE pattern for the tokens of `submission`. Its own wildcards become "any one character": compare the answer with the text again."""
+    """The LIKE pattern for the tokens of `submission`. Its own wildcards become "any one character": compare again."""
     return "".join("_" if letter in "%_\\" else letter for letter in submission) + "/%"
