@@ -28,7 +28,7 @@ class LineFormatter(logging.Formatter):
             message = record.getMessage()
         except (TypeError, ValueError):
             message = f"{record.msg!r} with {record.args!r}"
-        values = {"level": record.levelno, "logger": record.name, "message": message}
+        values = {"level": record.levelno, "message": message}
         values |= {"drop": current_drop.get(), "step": current_step.get()}
         if record.exc_info:
             values["traceback"] = self.formatException(record.exc_info)

@@ -1,0 +1,53 @@
+"""How long each call may take, by its name and the bytes it handles. Pure; the table is also in docs/worker-protocol.md (a test compares)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dropbox_import.workers.protocol import Command
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """`seconds` for any call of that name, and one more second for each `bytes_per_second` bytes (0 = size does not count)."""
+
+    seconds: float
+    bytes_per_second: int = 0
+
+    def allows(self, size: int) -> float:
+        return self.seconds + (size / self.bytes_per_second if self.bytes_per_second else 0.0)
+
+
+LIMITS: dict[str, Limit] = {
+    "start": Limit(120),  # from the start of the process to its first line; and a sent command that is not taken up
+    "inspect": Limit(600, 20_000_000),
+    "login": Limit(60),
+    "hash": Limit(600, 20_000_000),  # reading a file that the server has in part already
+    "write": Limit(600),
+    "close": Limit(120, 5_000_000),  # OMERO hashes the whole file inside close()
+    "commit": Limit(4500),  # OMERO's queue of files to verify may hold it for an hour
+    "poll": Limit(120),
+    "send": Limit(600),  # until its first call: opening the files
+    "discard": Limit(600),  # OMERO deletes row by row
+}
+OTHERS = Limit(120)
+"""Every call that is not in the table."""
+
+OVER_GRACE = 30.0
+"""Seconds that the other commands of a worker get when one of them is over its limit; then it is killed."""
+
+END_GRACE = 10.0
+"""Seconds from the end of stdin, at which a worker ends at once, to its kill."""
+
+
+def limit_of(call: str, size: int) -> float:
+    """Seconds that `call` may take with `size` bytes."""
+    return LIMITS.get(call, OTHERS).allows(size)
+
+
+def size_of(command: Command) -> int:
+    """The bytes that a command handles as a whole, known before it says anything: only `inspect` reads them all without a call in between."""
+    if command.do != "inspect":
+        return 0
+    members = command.args.get("members", ())
+    return sum(member.get("size", 0) for member in members if isinstance(member, dict))
