@@ -98,7 +98,8 @@ def build(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         log.write_bytes(b"")
     except OSError as error:
-        raise SystemExit(f"{folder} cannot be written ({error.strerror}). Set DROPBOX_IMPORT_CACHE to a folder that you may write.") from error
+        hint = "Set DROPBOX_IMPORT_CACHE to a folder that you may write."
+        raise SystemExit(f"{folder} cannot be written ({error.strerror}). {hint}") from error
     with tempfile.TemporaryDirectory(prefix="build-ice-") as work:
         wheel = compile_wheel(Path(work), log)
         if wheel is None:

@@ -1,7 +1,7 @@
 """Fills the virtual environment that it runs in: the locked packages, the Ice extension, the project. Called by tools/setup.
 
-    install.py           all of it
-    install.py --again   the project only: the locked packages are as they should be
+install.py           all of it
+install.py --again   the project only: the locked packages are as they should be
 """
 
 from __future__ import annotations

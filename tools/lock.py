@@ -1,8 +1,8 @@
 """Makes requirements/lock.txt and requirements/ice.txt from pyproject.toml (`make lock`).
 
 The lock holds every package of the product, its tests and its build, for all systems and Python versions that are supported, each with
-hashes. zeroc-ice stands apart, with the hash of its source only, because tools/build_ice.py builds it. It is resolved by uv, which `make lock` installs.
-Existing pins stay as they are unless --upgrade is given.
+hashes. zeroc-ice stands apart, with the hash of its source only, because tools/build_ice.py builds it. uv, which `make lock` installs,
+finds the versions. Existing pins stay as they are unless --upgrade is given.
 """
 
 from __future__ import annotations

@@ -1,0 +1,106 @@
+"""What all tests share: a way to run a command as somebody without privileges."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import site
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NOBODY = 65534
+
+
+@dataclass(frozen=True)
+class Unprivileged:
+    """Runs commands with no right that an ordinary user lacks: as user and group 65534 where the tests run as root, else as oneself.
+
+    `python` is an interpreter that this user can run, `environment` lets it import dropbox_import and its libraries from places that
+    everybody can read, `folder` belongs to this user. Example:
+
+        done = unprivileged.run([unprivileged.python, "-m", "dropbox_import", "version"])
+    """
+
+    python: str
+    folder: Path
+    environment: dict[str, str]
+    uid: int = field(default_factory=os.getuid)
+    become: tuple[str, ...] = ()
+
+    def command(self, command: Sequence[str | Path]) -> list[str]:
+        """`command` with what makes it run unprivileged, for subprocess.Popen; give `environment` as its env."""
+        return [*self.become, *(str(part) for part in command)]
+
+    def run(self, command: Sequence[str | Path], **options: Any) -> subprocess.CompletedProcess[str]:
+        """Like subprocess.run with captured text; `env` is added to `environment`; `folder` is the working folder."""
+        environment = self.environment | options.pop("env", {})
+        options = {"capture_output": True, "text": True, "cwd": self.folder, "timeout": 100} | options
+        return subprocess.run(self.command(command), env=environment, **options)
+
+    def give(self, path: Path) -> Path:
+        """Makes a file or a whole folder belong to this user; returns it."""
+        for each in [path, *(path.rglob("*") if path.is_dir() else [])]:
+            os.chown(each, self.uid, self.uid if self.become else -1, follow_symlinks=False)
+        return path
+
+
+def _libraries() -> list[str]:
+    return [path for path in (*site.getsitepackages(), *sys.path) if path.endswith("site-packages") and Path(path).is_dir()]
+
+
+def _readable_libraries(user: Unprivileged, copies: Path) -> str:
+    """PYTHONPATH with the libraries: where they are if `user` can read them there, else (a checkout in a closed folder) copies."""
+    places = list(dict.fromkeys(_libraries()))
+    probe = "import pydantic, yaml, click, portalocker, omero, numpy"
+    path = os.pathsep.join(places)
+    if user.run([user.python, "-c", probe], cwd="/", env={"PYTHONPATH": path}).returncode == 0:
+        return path
+    for number, place in enumerate(places):
+        shutil.copytree(place, copies / str(number), symlinks=False, ignore=shutil.ignore_patterns("__pycache__", "*.pth"))
+    return os.pathsep.join(str(copies / str(number)) for number in range(len(places)))
+
+
+@pytest.fixture(scope="session")
+def unprivileged() -> Iterator[Unprivileged]:
+    """Somebody without privileges, with a copy of the product that everybody can read; see Unprivileged."""
+    # Not pytest's own temporary folders: they are closed to other users.
+    with tempfile.TemporaryDirectory(prefix="dropbox-import-tests-", ignore_cleanup_errors=True) as name:
+        base = Path(name)
+        base.chmod(0o755)
+        shutil.copytree(ROOT / "dropbox_import", base / "lib" / "dropbox_import", ignore=shutil.ignore_patterns("__pycache__"))
+        for path in [base / "lib", *(base / "lib").rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        home = base / "home"
+        home.mkdir(mode=0o755)
+        environment = {
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "PATH": os.environ.get("PATH", os.defpath),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "TMPDIR": str(home),
+        }
+        if os.getuid() != 0:
+            environment["PYTHONPATH"] = os.pathsep.join([str(base / "lib"), *_libraries()])
+            yield Unprivileged(sys.executable, home, environment)
+            return
+        become = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs", "--bounding-set=-all")
+        python = os.path.realpath(sys.executable)
+        user = Unprivileged(python, home, environment, NOBODY, become)
+        os.chown(home, NOBODY, NOBODY)
+        try:
+            runs = user.run([python, "-c", ""], cwd="/").returncode == 0
+        except OSError as error:
+            pytest.fail(f"setpriv (package util-linux) is needed to run tests unprivileged: {error}")
+        if not runs:
+            pytest.fail(f"{python} cannot be run by other users: set up with PYTHON=/usr/bin/python3 or another one that everybody can run")
+        libraries = _readable_libraries(user, base / "libraries")
+        environment["PYTHONPATH"] = os.pathsep.join([str(base / "lib"), libraries])
+        yield user
