@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import IO, Literal
@@ -99,3 +100,20 @@ def size(count: int) -> str:
 def count(number: int, one: str, many: str = "") -> str:
     """`1 drop`, `3 drops`."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def cell(value: object) -> str:
+    """A value of a table as text: lists on one line, nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(cell(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return visible(str(value))
+
+
+def rewrite(text: str) -> None:
+    """Progress on the last line of the terminal, in the place of the one before; empty clears it."""
+    room = max(20, shutil.get_terminal_size().columns - 1)
+    click.echo("\r" + text[:room].ljust(room) + ("" if text else "\r"), err=True, nl=False)

@@ -1,0 +1,67 @@
+"""`show`: the story of one drop from its journal."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from dropbox_import.cli import terminal
+from dropbox_import.cli.exits import Exit
+from dropbox_import.cli.options import config_option, load
+from dropbox_import.cli.status import what
+from dropbox_import.errors import Rejected
+from dropbox_import.model import DropSummary
+
+
+@click.command(short_help="Tell the story of one drop.")
+@click.argument("drop_id", metavar="DROP")
+@config_option()
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def show(drop_id: str, config: Path, output: str) -> int:
+    """Tell the story of one DROP from its journal, step by step.
+
+    DROP is its id as `status` shows it, a part of the id that no other has, or the name of its sidecar.
+
+    \b
+    Examples:
+      dropbox-import show 20261122-093912-k7f3q2mzt4 --config config.yaml
+      dropbox-import show k7f3 --config config.yaml
+      dropbox-import show cells.czi.yaml --config config.yaml
+    """
+    from dropbox_import.cli.waiting import waiting
+    from dropbox_import.spool.survey import story, survey
+
+    settings = load(config)
+    boxes = [box.path for box in settings.boxes]
+    drop = pick([*survey(boxes), *waiting(settings)], drop_id)
+    records = story(boxes, drop.id)
+    if output == "json":
+        terminal.say(json.dumps({"drop": dataclasses.asdict(drop), "journal": list(records)}, indent=2))
+        return Exit.OK
+    terminal.say(terminal.paint(f"{drop.id}  {drop.state.value}", "bold"))
+    for name, value in (("sidecar", drop.sidecar), ("user", drop.user), ("owner", drop.owner), ("what", what(drop)), ("folder", drop.path)):
+        if value:
+            terminal.say(f"  {name:<8} {terminal.visible(value)}")
+    terminal.say()
+    for record in records:
+        terminal.say(f"{str(record.get('at', ''))[:19]:<19}  {terminal.visible(str(record.get('says', '')))}")
+    return Exit.OK
+
+
+def pick(drops: Sequence[DropSummary], wanted: str) -> DropSummary:
+    """The one drop that is meant. Raises Rejected when there is none, or more than one."""
+    claimed = [drop for drop in drops if drop.id]
+    exact = [drop for drop in claimed if drop.id == wanted]
+    found = exact or [drop for drop in claimed if wanted in drop.id or wanted == drop.sidecar.rpartition("/")[2]]
+    if len(found) == 1 or exact:
+        return found[0]
+    if found:
+        ids = ", ".join(drop.id for drop in found[:5])
+        raise Rejected(f'"{wanted}" fits {len(found)} drops: {ids}{" ..." if len(found) > 5 else ""}', hint="Give the id.", code="ambiguous-drop")
+    if any(wanted == drop.sidecar.rpartition("/")[2] for drop in drops):
+        raise Rejected(f"{wanted} is not taken yet, so it has no journal", hint="`dropbox-import status` says why it waits.", code="no-such-drop")
+    raise Rejected(f'there is no drop "{wanted}"', hint="`dropbox-import status --all` lists the drops.", code="no-such-drop")

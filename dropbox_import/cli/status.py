@@ -1,0 +1,121 @@
+"""`status`: what waits, runs, is done, failed, and why; read from the disk, with or without a daemon."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dropbox_import.cli import terminal
+from dropbox_import.cli.exits import of_counts
+from dropbox_import.cli.options import config_option, load
+from dropbox_import.model import DropState, DropSummary
+
+if TYPE_CHECKING:
+    from dropbox_import.heartbeat import Heartbeat
+
+SHOWN = 200
+EVERY = 1_000_000_000
+# What needs a person comes first.
+ORDER = (DropState.HELD, DropState.FAILED, DropState.WAITING, DropState.RUNNING, DropState.DONE)
+MOODS: dict[DropState, terminal.Mood | None] = {
+    DropState.HELD: "problem",
+    DropState.FAILED: "problem",
+    DropState.WAITING: "warning",
+    DropState.RUNNING: None,
+    DropState.DONE: "ok",
+}
+
+
+@click.command(short_help="Say what waits, runs, is done and failed, and why.")
+@config_option()
+@click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("--all", "everything", is_flag=True, help="All drops that are done, not only the last ten.")
+def status(config: Path, output: str, everything: bool) -> int:
+    """Say what waits, runs, is done and failed, and why. Works when the daemon is down.
+
+    \b
+    Examples:
+      dropbox-import status --config config.yaml
+      dropbox-import status --config config.yaml --output json | jq '.drops[].state'
+
+    \b
+    Exit codes: 0 nothing failed and nothing waits; 4 something in failed/ or held needs a person;
+    5 nothing failed, but something waits.
+    """
+    from dropbox_import.clock import SystemClock
+    from dropbox_import.heartbeat import heartbeats
+    from dropbox_import.cli.waiting import waiting
+    from dropbox_import.spool.survey import survey
+
+    settings = load(config)
+    boxes = [box.path for box in settings.boxes]
+    drops = in_order([*survey(boxes, newest=EVERY if everything else SHOWN), *waiting(settings)])
+    now = SystemClock().now().timestamp()
+    beats = {str(box.path): heartbeats(box.path, now) for box in settings.boxes}
+    if output == "json":
+        terminal.say(json.dumps(as_json(drops, beats), indent=2))
+    else:
+        _show(drops, beats, everything)
+    states = Counter(drop.state for drop in drops)
+    return of_counts(states[DropState.FAILED] + states[DropState.HELD], states[DropState.WAITING])
+
+
+def in_order(drops: Iterable[DropSummary]) -> list[DropSummary]:
+    """By state, what needs a person first; inside a state the oldest first."""
+    return sorted(drops, key=lambda drop: (ORDER.index(drop.state), drop.since, drop.id))
+
+
+def as_json(drops: Sequence[DropSummary], beats: dict[str, tuple[Heartbeat, ...]]) -> dict[str, Any]:
+    """The answer for programs; every key is always there."""
+    return {
+        "boxes": [{"path": path, "daemons": [{**dataclasses.asdict(beat), "alive": beat.alive} for beat in found]} for path, found in beats.items()],
+        "counts": {state.value: sum(drop.state is state for drop in drops) for state in ORDER},
+        "drops": [dataclasses.asdict(drop) for drop in drops],
+    }
+
+
+def _show(drops: Sequence[DropSummary], beats: dict[str, tuple[Heartbeat, ...]], everything: bool) -> None:
+    for path, found in beats.items():
+        terminal.tell(daemon_line(path, found))
+    hidden = 0
+    if not everything:
+        done = [drop for drop in drops if drop.state is DropState.DONE]
+        hidden = max(0, len(done) - 10)
+        old = {drop.id for drop in done[:hidden]}
+        drops = [drop for drop in drops if drop.id not in old]
+    if drops:
+        terminal.table(
+            ("State", "Drop", "User", "Sidecar", "What", "Since"),
+            [(drop.state.value, drop.id or "-", drop.user, drop.sidecar, what(drop), drop.since) for drop in drops],
+            moods=[MOODS[drop.state] for drop in drops],
+        )
+    else:
+        terminal.tell("There are no drops.")
+    if hidden:
+        terminal.tell(f"... and {terminal.count(hidden, 'older drop')} done; --all shows them.")
+    if any(drop.id and drop.state is not DropState.DONE for drop in drops):
+        terminal.tell("The story of one: dropbox-import show DROP")
+
+
+def daemon_line(box: str, beats: Sequence[Heartbeat]) -> str:
+    """Whether somebody looks after the box, in one line."""
+    from dropbox_import.heartbeat import ago
+
+    living = [beat for beat in beats if beat.alive]
+    if living:
+        return f"{box}: looked after by {', '.join(f'{beat.instance} (process {beat.pid} on {beat.host})' for beat in living)}"
+    last = f"; last sign of life {ago(beats[0].age)} ago" if beats else ""
+    return terminal.paint(f"{box}: no daemon is running{last}", "warning", err=True)
+
+
+def what(drop: DropSummary) -> str:
+    """Why it waits or failed, else how far it is or what came of it."""
+    if drop.state is DropState.DONE:
+        return f"{terminal.count(drop.images, 'image')} in {terminal.count(drop.filesets, 'fileset')}" + (f"; {drop.why}" if drop.why else "")
+    return terminal.visible(drop.why or drop.step)

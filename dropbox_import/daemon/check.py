@@ -1,0 +1,309 @@
+"""Everything an administrator can get wrong, found at once: `dropbox-import check`.
+
+Pure where it can be; what it must try (a rename, a log-in) it tries and takes back. It never changes
+what it finds: each finding says what to type. A config that cannot be read is told by the caller.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dropbox_import.disk import volumes
+from dropbox_import.disk.trouble import as_ours
+from dropbox_import.errors import DropboxImportError
+from dropbox_import.settings import Box, Settings
+from dropbox_import.spool.layout import Layout, read_marker
+
+Level = Literal["ok", "warning", "problem"]
+CLOSED = 0o077
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `check`: what was looked at, how it is, and what to type."""
+
+    level: Level
+    about: str
+    sentence: str
+    hint: str = ""
+
+
+def check_host(settings: Settings) -> Iterator[Finding]:
+    """All that can be seen without OMERO."""
+    yield from check_account()
+    yield from check_state_dir(settings.state_dir)
+    yield from check_secrets(settings)
+    seen: set[Path] = set()
+    for box in settings.boxes:
+        yield from check_box(box)
+        real = box.path.resolve()
+        for other in seen:
+            if real == other or real in other.parents or other in real.parents:
+                yield Finding("problem", str(box.path), f"the boxes {other} and {real} lie in one another", "Give each box a folder of its own.")
+        seen.add(real)
+
+
+def check_account() -> Iterator[Finding]:
+    """Who checks: rights are those of this account, and the daemon may run under another."""
+    if sys.platform == "win32":
+        return
+    number = os.geteuid()
+    name = _user_name(number) or f"number {number}"
+    yield Finding("ok", "account", f"checked as user {name}; the daemon must run as the same user for this to hold")
+    if number == 0:
+        yield Finding(
+            "warning", "account", "root can do what the daemon's own account perhaps may not", "Check as that account: sudo -u ACCOUNT dropbox-import check ..."
+        )
+
+
+def check_state_dir(path: Path) -> Iterator[Finding]:
+    about = f"state_dir {path}"
+    if not path.exists():
+        above = next(level for level in path.parents if level.exists())
+        if os.access(above, os.W_OK | os.X_OK):
+            yield Finding("ok", about, "will be made when the daemon starts")
+        else:
+            yield Finding("problem", about, f"is not there and {above} may not be written", f"Type: sudo install -d -m 700 -o {_me()} {path}")
+        return
+    if not path.is_dir():
+        yield Finding("problem", about, "is not a folder", "Name another path as state_dir.")
+        return
+    if not os.access(path, os.W_OK | os.X_OK):
+        yield Finding("problem", about, "may not be written", f"Type: sudo chown -R {_me()} {path}")
+        return
+    loose = sys.platform != "win32" and path.stat().st_mode & CLOSED
+    if loose:
+        yield Finding("warning", about, "others can look into it; it holds OMERO session ids", f"Type: chmod 700 {path}")
+    if volumes.is_network(path):
+        yield Finding("warning", about, "lies on a network share; locks are not safe there", "Choose a folder on a local disk.")
+    elif not loose:
+        yield Finding("ok", about, "is there, closed to others, on a local disk")
+
+
+def check_secrets(settings: Settings) -> Iterator[Finding]:
+    """The files that hold or guard a secret: there, readable for us, and for nobody else."""
+    omero = settings.omero
+    if omero.password_file is not None:
+        yield from check_secret_file("omero.password_file", omero.password_file)
+    else:
+        yield from _check_other_password(settings)
+    if omero.ca_file is not None:
+        yield from _check_ca(omero.ca_file)
+    elif omero.insecure:
+        yield Finding(
+            "warning", "omero.insecure", "the server's certificate is not verified: anyone in between can read the password", "Set omero.ca_file and remove insecure."
+        )
+
+
+def check_secret_file(about: str, path: Path) -> Iterator[Finding]:
+    about = f"{about} {path}"
+    try:
+        mode = path.stat()
+        text = path.read_bytes()
+    except FileNotFoundError:
+        yield Finding("problem", about, "is not there", f"Type: sudo install -m 600 -o {_me()} /dev/null {path}, and write the password into it.")
+        return
+    except OSError as error:
+        yield Finding("problem", about, f"cannot be read: {error.strerror}", f"Type: sudo chown {_me()} {path}; sudo chmod 600 {path}")
+        return
+    if not text.strip():
+        yield Finding("problem", about, "is empty", "Write the password of the OMERO account into it, on one line.")
+    elif sys.platform != "win32" and mode.st_mode & CLOSED:
+        yield Finding("problem", about, f"others can read it (mode {stat.S_IMODE(mode.st_mode):04o})", f"Type: chmod 600 {path}")
+    else:
+        yield Finding("ok", about, "is there and only we can read it")
+
+
+def _check_other_password(settings: Settings) -> Iterator[Finding]:
+    from dropbox_import.settings.secrets import find_password
+
+    try:
+        source = find_password(settings)
+    except DropboxImportError as error:
+        yield Finding("problem", "password", error.sentence, error.hint)
+        return
+    if source.file is not None:
+        yield from check_secret_file("password", Path(source.file))
+    else:
+        yield Finding("ok", "password", f"is in the environment variable {settings.omero.password_env}")
+
+
+def _check_ca(path: Path) -> Iterator[Finding]:
+    about = f"omero.ca_file {path}"
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        yield Finding("problem", about, f"cannot be read: {error.strerror}", "Put the certificate of the server, or of who signed it, there in PEM form.")
+        return
+    if b"-----BEGIN CERTIFICATE-----" not in text:
+        yield Finding("problem", about, "holds no certificate in PEM form", f"Type: openssl x509 -inform der -in {path} -out {path}.pem, and name that.")
+    else:
+        yield Finding("ok", about, "holds a certificate")
+
+
+def check_box(box: Box) -> Iterator[Finding]:
+    """Marker, folders, rights, one volume, free space, and each user's folder."""
+    layout, about = Layout(box.path), f"box {box.path}"
+    if not box.path.is_dir():
+        yield Finding("problem", about, "is not there", f"Mount it, or make it: dropbox-import init {box.path}")
+        return
+    try:
+        read_marker(box.path)
+    except DropboxImportError as error:
+        yield Finding("problem", about, error.sentence, error.hint)
+        return
+    yield Finding("ok", about, "has its marker" + ("; it is a network share" if volumes.is_network(box.path) else ""))
+    usable = True
+    for folder in (layout.drop, layout.inprogress, layout.done, layout.failed):
+        wrong = _check_folder(folder, box.path)
+        usable = usable and wrong is None
+        if wrong is not None:
+            yield wrong
+    if not usable:
+        return
+    yield from _check_closed(layout.inprogress)
+    wrong_volume = [
+        Finding("problem", str(target), *_rename_trouble(error, layout.inprogress, target))
+        for target in (layout.done, layout.failed)
+        if (error := _try_rename(layout.inprogress, target)) is not None
+    ]
+    yield from wrong_volume
+    if not wrong_volume:
+        yield Finding("ok", about, "drop, inprogress, done and failed can be written and share a volume")
+    yield _check_room(box)
+    yield from _check_users(box, layout)
+
+
+def _check_folder(folder: Path, box: Path) -> Finding | None:
+    if not folder.is_dir():
+        return Finding("problem", str(folder), "is not there", f"Type: dropbox-import init {box}")
+    if folder.is_symlink():
+        return Finding("problem", str(folder), "is a symbolic link", "Put a real folder there, or mount the volume at this place.")
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return Finding("problem", str(folder), "may not be read and written", f"Type: sudo chown {_me()} {folder}")
+    return None
+
+
+def _check_closed(inprogress: Path) -> Iterator[Finding]:
+    if sys.platform != "win32" and inprogress.stat().st_mode & 0o022:
+        yield Finding("problem", str(inprogress), "users can change what is being imported", f"Type: chmod 711 {inprogress}")
+
+
+def _check_room(box: Box) -> Finding:
+    free = volumes.free_bytes(box.path)
+    if free < box.min_free:
+        return Finding(
+            "problem", f"box {box.path}", f"has {_gb(free)} free, less than the {_gb(box.min_free)} of min_free: drops wait", "Make room, or lower min_free."
+        )
+    return Finding("ok", f"box {box.path}", f"has {_gb(free)} free")
+
+
+def _check_users(box: Box, layout: Layout) -> Iterator[Finding]:
+    folders = sorted(entry for entry in layout.drop.iterdir() if not entry.name.startswith("."))
+    users = [entry for entry in folders if entry.is_dir() and not entry.is_symlink()]
+    for entry in folders:
+        if entry not in users:
+            yield Finding("warning", str(entry), "is not a user's folder and is left alone", "Only folders belong here, one for each user.")
+    if not users:
+        yield Finding("warning", str(layout.drop), "has no user's folder, so nobody can drop anything", f"Type: dropbox-import init {box.path} --user NAME")
+    for folder in users:
+        error = _try_rename(folder, layout.inprogress)
+        if error is not None:
+            yield Finding("problem", str(folder), *_rename_trouble(error, folder, layout.inprogress))
+            continue
+        trouble = list(_check_owner(box, folder)) if box.check_file_owner else []
+        yield from trouble
+        if not trouble:
+            yield Finding("ok", str(folder), "files can be taken from it")
+
+
+def _check_owner(box: Box, folder: Path) -> Iterator[Finding]:
+    if sys.platform == "win32":
+        return
+    facts = folder.stat()
+    wanted = _user_number(folder.name)
+    if wanted is None:
+        yield Finding(
+            "problem",
+            str(folder),
+            f"there is no user {folder.name} on this machine, so no file in it can be hers or his",
+            f"Rename the folder, or set check_file_owner: false for the box {box.path}.",
+        )
+    elif facts.st_uid != wanted:
+        owner = _user_name(facts.st_uid) or facts.st_uid
+        yield Finding("warning", str(folder), f"belongs to {owner}, not to {folder.name}", f"Type: sudo chown {folder.name} {folder}")
+    if facts.st_mode & 0o002 and not facts.st_mode & stat.S_ISVTX:
+        yield Finding("warning", str(folder), "everybody can write into it", f"Type: sudo chmod o-w {folder}")
+    if wanted not in (None, os.geteuid()) and not may_take_over():
+        yield Finding(
+            "problem",
+            str(folder),
+            f"this account may not close the files of {folder.name} while they are imported",
+            "Run the daemon with AmbientCapabilities=CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE in its systemd unit.",
+        )
+
+
+def may_take_over() -> bool:
+    """Whether this process may change owner and mode of other people's files."""
+    if sys.platform == "win32" or os.geteuid() == 0:
+        return True
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return False
+    effective = next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
+    chown, override, fowner = 1 << 0, 1 << 1, 1 << 3
+    return effective & (chown | override | fowner) == chown | override | fowner
+
+
+def _try_rename(source: Path, target: Path) -> OSError | None:
+    try:
+        volumes.probe_rename(source, target)
+    except OSError as error:
+        return error
+    return None
+
+
+def _rename_trouble(error: OSError, source: Path, target: Path) -> tuple[str, str]:
+    if error.errno == errno.EXDEV:
+        return f"a file cannot be renamed from {source} to {target}: they are two volumes", "Put both on one file system; a mount inside a box does not work."
+    barred = next((folder for folder in (source, target) if not os.access(folder, os.W_OK | os.X_OK)), None)
+    ours = as_ours(error, f"a file cannot be moved from {source} to {target}")
+    return ours.sentence, f"Type: sudo setfacl -m u:{_me()}:rwx {barred}" if barred else ours.hint
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"
+
+
+def _me() -> str:
+    return "SERVICE-ACCOUNT" if sys.platform == "win32" else _user_name(os.geteuid()) or str(os.geteuid())
+
+
+def _user_name(number: int) -> str | None:
+    if sys.platform == "win32":
+        return None
+    import pwd
+
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return None
+
+
+def _user_number(name: str) -> int | None:
+    if sys.platform == "win32":
+        return None
+    import pwd
+
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None
