@@ -28,39 +28,13 @@ JOIN = 2.0
 
 # What a worker needs to find its interpreter, libraries, languages and folders. Anything else (and with it any secret) stays here.
 _PASSED = frozenset(
-    [
-        "PATH",
-        "HOME",
-        "LANG",
-        "LANGUAGE",
-        "TZ",
-        "TMPDIR",
-        "TEMP",
-        "TMP",
-        "LD_LIBRARY_PATH",
-        "DYLD_LIBRARY_PATH",
-        "VIRTUAL_ENV",
-        "PYTHONPATH",
-        "PYTHONHOME",
-        "PYTHONWARNINGS",
-        "PYTHONDONTWRITEBYTECODE",
-        "SYSTEMROOT",
-        "WINDIR",
-        "SYSTEMDRIVE",
-        "COMSPEC",
-        "PATHEXT",
-        "USERPROFILE",
-        "APPDATA",
-        "LOCALAPPDATA",
-        "PROGRAMDATA",
-        "NUMBER_OF_PROCESSORS",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "OMERODIR",
-        "OMERO_USERDIR",
-        "OMERO_TMPDIR",
-        "JAVA_HOME",
-    ]
+    {
+        *("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
+        *("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE"),
+        *("SYSTEMROOT", "WINDIR", "SYSTEMDRIVE", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS"),
+        *("USERPROFILE", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "OMERODIR", "OMERO_USERDIR", "OMERO_TMPDIR", "JAVA_HOME"),
+    }
 )
 
 

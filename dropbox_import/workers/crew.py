@@ -131,7 +131,7 @@ class Member:
         if not over:
             self.over_since = None
             if self.flights or self.waiting:
-                return Act.NOTHING, min((flight.due() for flight in self.flights.values()), default=now)
+                return Act.NOTHING, min((flight.due() for flight in self.flights.values()), default=now + END_GRACE)
             if now >= self.quiet_since + idle_after:
                 return Act.LET_GO, now + END_GRACE
             return Act.NOTHING, self.quiet_since + idle_after

@@ -1,4 +1,4 @@
-"""How long each call may take, by its name and the bytes it handles. Pure; the table is also in docs/worker-protocol.md (a test compares)."""
+"""How long each call may take, by its name and the bytes it handles. The same table is in docs/worker-protocol.md (a test compares)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def limit_of(call: str, size: int) -> float:
 
 
 def size_of(command: Command) -> int:
-    """The bytes that a command handles as a whole, known before it says anything: only `inspect` reads them all without a call in between."""
+    """The bytes that a command handles before it says anything: only `inspect` reads all of them without a call in between."""
     if command.do != "inspect":
         return 0
     members = command.args.get("members", ())

@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 class Reply:
     """The end of a command: `result` or `error`, never both.
 
-    `worker` is the incarnation that had it, 0 = none had. `died`: the worker was lost to this very command (by itself, or killed because this
-    command hung); `company`: how many other commands it was working on then.
+    `worker` is the incarnation that had it, 0 = none had. `died`: the worker died by itself while it worked on this command, or was killed
+    because this command hung; `company`: how many other commands it was working on then.
     """
 
     command: Command

@@ -204,5 +204,6 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     os.close(nothing)
     os.dup2(2, 1)
     if sys.stdout is not None:
+        sys.stdout.flush()
         sys.stdout = sys.stderr
     return commands, events
