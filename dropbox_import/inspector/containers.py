@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from dropbox_import.inspector.faults import AGAIN, Code, ImageError, cut, damaged
+from dropbox_import.inspector.faults import AGAIN, SAVE_AS, Code, ImageError, cut, damaged
 from dropbox_import.inspector.source import Source
 
 Check = Callable[[Source], None]
@@ -19,7 +19,10 @@ def _czi(source: Source) -> None:
     head = source.read(0, 112)
     if len(head) < 112:
         raise cut(source.size, 112)
-    directory, metadata, pending = struct.unpack_from("<qqi", head, 84)
+    part, directory, metadata, pending = struct.unpack_from("<iqqi", head, 80)
+    if part:
+        says = f"is part {part:,} of an image in several CZI files, which only Bio-Formats can put together"
+        raise ImageError(Code.NEEDS_READER, says, SAVE_AS)
     if pending:
         raise ImageError(Code.CUT, "was not closed by the program that wrote it (its header says that an update is pending)", AGAIN)
     for place, name in ((directory, b"ZISRAWDIRECTORY"), (metadata, b"ZISRAWMETADATA")):

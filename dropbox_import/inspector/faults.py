@@ -6,6 +6,7 @@ from enum import StrEnum
 
 AGAIN = "Copy it again from where it was made, and drop it with its sidecar once more."
 ASK = "Open it in the program that made it; if it opens there, save it again and drop the new file."
+SAVE_AS = "Save it as OME-TIFF in the program that made it, or import it with OMERO.insight."
 ORIGINAL = "If the original has the same fault, save it again in the program that made it."
 SHOWN_NAME = 200
 
