@@ -68,6 +68,17 @@ def _readable_libraries(user: Unprivileged, copies: Path) -> str:
     return os.pathsep.join(str(copies / str(number)) for number in range(len(places)))
 
 
+def _python_for_all(become: Sequence[str]) -> str:
+    """This interpreter, or the system's of the same version where this one lies in a closed folder (pyenv in root's home)."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for python in (os.path.realpath(sys.executable), f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
+        # By way of a shell, because setpriv itself still has root's rights when it looks for the program.
+        probe = [*become, "sh", "-c", f"exec '{python}' -c 'import ssl, sqlite3'"]
+        if subprocess.run(probe, capture_output=True, cwd="/").returncode == 0:
+            return python
+    pytest.fail(f"No {version} that other users can run: set up with PYTHON=/usr/bin/python3 or another one that everybody can run")
+
+
 @pytest.fixture(scope="session")
 def unprivileged() -> Iterator[Unprivileged]:
     """Somebody without privileges, with a copy of the product that everybody can read; see Unprivileged."""
@@ -92,15 +103,8 @@ def unprivileged() -> Iterator[Unprivileged]:
             yield Unprivileged(sys.executable, home, environment)
             return
         become = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs", "--bounding-set=-all")
-        python = os.path.realpath(sys.executable)
-        user = Unprivileged(python, home, environment, NOBODY, become)
+        user = Unprivileged(_python_for_all(become), home, environment, NOBODY, become)
         os.chown(home, NOBODY, NOBODY)
-        try:
-            runs = user.run([python, "-c", ""], cwd="/").returncode == 0
-        except OSError as error:
-            pytest.fail(f"setpriv (package util-linux) is needed to run tests unprivileged: {error}")
-        if not runs:
-            pytest.fail(f"{python} cannot be run by other users: set up with PYTHON=/usr/bin/python3 or another one that everybody can run")
         libraries = _readable_libraries(user, base / "libraries")
         environment["PYTHONPATH"] = os.pathsep.join([str(base / "lib"), libraries])
         yield user
