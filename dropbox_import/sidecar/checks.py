@@ -250,6 +250,8 @@ def _mistake(shape: Shape, root: Node, error: ErrorDetails) -> Mistake:
         hint = f"write {keys[-1] if keys else 'it'}: [{shown(value, 30)}]" if isinstance(value, str) else "write [first, second], or one item a line, each after a dash and a space"
     elif kind in ("model_type", "dict_type", "model_attributes_type"):
         sentence, hint = "a mapping is expected" + seen(value), "write keys with their values, like {key: value}"
+    elif kind == "too_short":
+        sentence, hint = "the list is empty", "write at least one entry, or remove the key"
     else:
         sentence, hint = error["msg"], ""
     return node.mark.mistake(f"{name}: {sentence}" if name else sentence, hint)
