@@ -22,6 +22,7 @@ AGENT = "dropbox-import"
 CALL_SECONDS = 60
 CONNECT_SECONDS = 10
 DEFAULT_PORT = 4064
+ALL_GROUPS = -1
 _URL = re.compile(r"(?P<protocol>\w+)://(?P<server>[^:/]+)(:(?P<port>\d+))?(?P<path>/.*)?$")
 _ENCRYPTED = ("ssl", "wss")
 _PLAIN = ("tcp", "ws")
@@ -140,13 +141,19 @@ def patient(proxy: Any, seconds: float) -> Any:
     return proxy.ice_invocationTimeout(int(seconds * 1000))
 
 
-def ask(client: Any, hql: str, *, group: int = -1, **values: str | int | Sequence[int]) -> list[list[Any]]:
-    """The rows of one of `queries`, as plain values. `group` -1 = all groups."""
+def ask(client: Any, hql: str, **values: str | int | Sequence[int]) -> list[list[Any]]:
+    """The rows of one of `queries` over all groups, as plain values."""
+    return ask_in(client, ALL_GROUPS, hql, values)
+
+
+def ask_in(client: Any, group: int, hql: str, values: Mapping[str, str | int | Sequence[int]]) -> list[list[Any]]:
+    """The same in one group. An empty list among the values has no rows and is not asked."""
     if any(isinstance(value, (list, tuple)) and not value for value in values.values()):
         return []
     params = omero.sys.ParametersI()
     for name, value in values.items():
         params.add(name, _wire(value))
+    # an explicit context replaces the client's own, so it starts from that
     rows = client.getSession().getQueryService().projection(hql, params, client.getContext(group))
     return [[unwrap(cell) for cell in row] for row in rows]
 

@@ -1,0 +1,121 @@
+"""Files attached to images or containers: uploaded once, linked to all; on a container found again by their checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import omero.model
+from omero.rtypes import rlong, rstring
+
+from dropbox_import.disk.facts import open_below
+from dropbox_import.disk.trouble import as_ours as disk_trouble
+from dropbox_import.importer import queries
+from dropbox_import.importer.annotate import Bearer
+from dropbox_import.importer.connection import patient
+from dropbox_import.importer.errors import calling
+
+BLOCK = 5_000_000
+CALL_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class FileToAttach:
+    """`path` is on the local disk, `name` what OMERO shows."""
+
+    path: Path
+    name: str
+    namespace: str | None = None
+    mime: str | None = None
+
+    @classmethod
+    def from_args(cls, args: Mapping[str, Any]) -> FileToAttach:
+        path = Path(args["path"])
+        return cls(path, args.get("name") or path.name, args.get("namespace"), args.get("mime"))
+
+
+def attach(bearer: Bearer, files: Sequence[FileToAttach]) -> None:
+    for index, file in enumerate(files):
+        with bearer.trying(f'attachment "{file.name}"'):
+            try:
+                source = open_below(file.path.parent, file.path.name)
+            except OSError as error:
+                raise disk_trouble(error, f'reading the attachment "{file.name}"') from error
+            try:
+                _attach(bearer, index, file, source)
+            finally:
+                os.close(source)
+
+
+def _attach(bearer: Bearer, index: int, file: FileToAttach, source: int) -> None:
+    sha1, size = _measure(source)
+    name = bearer.marker_of(f"file{index}", [sha1, file.namespace, file.name])
+    targets = bearer.without_marker(name)
+    if bearer.kind != "Image":
+        targets = [number for number in targets if not _is_attached(bearer, number, file, sha1)]
+    if not targets:
+        return
+    annotation = _known(bearer, name) or _new(bearer, file, source, size, sha1, name)
+    links = [bearer.link(number, annotation) for number in targets]
+    # one save makes annotation and first link, the rest refer to it
+    bearer.save("attaching a file", links[:1])
+    if links[1:]:
+        saved = omero.model.FileAnnotationI(int(bearer.made[-1].rpartition(":")[2]), False)
+        bearer.save("attaching a file", [bearer.link(number, saved) for number in targets[1:]])
+
+
+def _known(bearer: Bearer, name: str) -> Any | None:
+    """The annotation that an earlier, unfinished call has linked to some of the objects."""
+    with calling("looking for an attachment"):
+        rows = bearer.rows(queries.MARKED[bearer.kind], n=name)
+    return omero.model.FileAnnotationI(int(rows[0][1]), False) if rows else None
+
+
+def _is_attached(bearer: Bearer, number: int, file: FileToAttach, sha1: str) -> bool:
+    with calling("looking for an attachment"):
+        if file.namespace is None:
+            return bool(bearer.session.ask(queries.ATTACHED_PLAIN[bearer.kind], d=number, h=sha1))
+        return bool(bearer.session.ask(queries.ATTACHED[bearer.kind], d=number, ns=file.namespace, h=sha1))
+
+
+def _measure(source: int) -> tuple[str, int]:
+    digest, size = hashlib.sha1(usedforsecurity=False), 0
+    while block := os.read(source, BLOCK):
+        digest.update(block)
+        size += len(block)
+    return digest.hexdigest(), size
+
+
+def _new(bearer: Bearer, file: FileToAttach, source: int, size: int, sha1: str, name: str) -> Any:
+    """A FileAnnotation, not saved yet, for a file whose bytes are on the server."""
+    original = omero.model.OriginalFileI()
+    original.name, original.path = rstring(file.name), rstring("dropbox-import/")
+    original.size, original.hash = rlong(size), rstring(sha1)
+    original.mimetype = rstring(file.mime or mimetypes.guess_type(file.name)[0] or "application/octet-stream")
+    hasher = omero.model.ChecksumAlgorithmI()
+    hasher.value = rstring("SHA1-160")
+    original.hasher = hasher
+    with calling(f'uploading the attachment "{file.name}"', changes=True):
+        number = int(bearer.session.update().saveAndReturnObject(original).id.val)
+        store = patient(bearer.session.client.getSession().createRawFileStore(), CALL_SECONDS)
+        try:
+            store.setFileId(number)
+            os.lseek(source, 0, os.SEEK_SET)
+            offset = 0
+            while block := os.read(source, BLOCK):
+                store.write(block, offset, len(block))
+                offset += len(block)
+            store.save()
+        finally:
+            store.close()
+    annotation = omero.model.FileAnnotationI()
+    annotation.file = omero.model.OriginalFileI(number, False)
+    annotation.name = rstring(name)
+    if file.namespace is not None:
+        annotation.ns = rstring(file.namespace)
+    return annotation

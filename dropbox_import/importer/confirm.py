@@ -1,0 +1,93 @@
+"""What OMERO really holds of a fileset, compared with what was wanted; a missing link to the dataset is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import omero.model
+
+from dropbox_import.errors import DropboxImportError
+from dropbox_import.importer import queries
+from dropbox_import.importer.errors import calling
+from dropbox_import.importer.fileset import files_of, is_pending
+from dropbox_import.importer.records import Sent
+from dropbox_import.importer.sessions import OwnerSession
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    owner: str
+    group: str
+    dataset: int | None = None
+    files: Sequence[Sent] = field(default_factory=tuple)
+
+
+def confirm(session: OwnerSession, fileset: int, wanted: Wanted) -> dict[str, Any]:
+    """`complete` = committed, images there, and each finished; `problems` are sentences about what is not as wanted."""
+    with calling("confirming what OMERO holds"):
+        status = session.ask(queries.UPLOAD_STATUS, f=fileset)
+        rows = session.ask(queries.IMAGES_OF_FILESETS, f=[fileset])
+        sizes = {int(row[0]): [int(value) for value in row[1:]] for row in session.ask(queries.SIZES_OF_IMAGES, f=fileset)}
+    if not rows:
+        return {"state": "none", "images": [], "problems": []}
+    finished = bool(status) and status[0][0] == "Finished" and not any(is_pending(row[3]) for row in rows)
+    if not finished:
+        return {"state": "incomplete", "images": [_image(row, sizes) for row in rows], "problems": []}
+    problems = _strangers(rows, wanted) + _files(session, fileset, wanted.files)
+    if wanted.dataset is not None:
+        problems += _place(session, rows, wanted.dataset)
+    return {"state": "complete", "images": [_image(row, sizes) for row in rows], "problems": problems}
+
+
+def _image(row: Sequence[Any], sizes: dict[int, list[int]]) -> dict[str, Any]:
+    number = int(row[0])
+    return {"id": number, "name": row[1], "series": int(row[2] or 0), "size": sizes.get(number, []), "dataset": row[6]}
+
+
+def _strangers(rows: Sequence[Sequence[Any]], wanted: Wanted) -> list[str]:
+    return [
+        f'Image {row[0]} belongs to "{row[4]}" in the group "{row[5]}", not to "{wanted.owner}" in "{wanted.group}".'
+        for row in rows
+        if (row[4], row[5]) != (wanted.owner, wanted.group)
+    ]
+
+
+def _files(session: OwnerSession, fileset: int, sent: Sequence[Sent]) -> list[str]:
+    stored = files_of(session, fileset)
+    return [
+        f'The checksum of "{each.client_path}" in OMERO is not that of the file.'
+        for each in sent
+        if stored.get(each.client_path) != (each.size, each.sha1)
+    ]
+
+
+def _place(session: OwnerSession, rows: list[list[Any]], dataset: int) -> list[str]:
+    """Links images that are in no dataset; the rows are brought up to date. One that is elsewhere was moved by somebody: told, left."""
+    ids = [int(row[0]) for row in rows]
+    with calling("asking which images the dataset holds"):
+        inside = {int(row[0]) for row in session.ask(queries.IMAGES_IN_DATASET, d=dataset, i=ids)}
+    for row in rows:
+        if int(row[0]) in inside:
+            row[6] = dataset
+    elsewhere = [row for row in rows if row[6] is not None and row[6] != dataset]
+    problems = [f"Image {row[0]} is in dataset {row[6]}, not in {dataset}." for row in elsewhere]
+    orphans = [row for row in rows if row[6] is None]
+    if not orphans:
+        return problems
+    links = []
+    for row in orphans:
+        link = omero.model.DatasetImageLinkI()
+        link.parent, link.child = omero.model.DatasetI(dataset, False), omero.model.ImageI(int(row[0]), False)
+        links.append(link)
+    try:
+        with calling("putting images into the dataset", changes=True):
+            session.update().saveAndReturnArray(links)
+    except DropboxImportError as error:
+        if error.kind not in ("permission", "refused"):
+            raise
+        return [*problems, f"{len(orphans)} images could not be put into dataset {dataset}: {error.sentence}"]
+    for row in orphans:
+        row[6] = dataset
+    return problems

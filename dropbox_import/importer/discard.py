@@ -1,0 +1,59 @@
+"""Taking a dead attempt out of OMERO again: its fileset, files and half-done images."""
+
+from __future__ import annotations
+
+import omero.cmd
+
+from dropbox_import.errors import DropboxImportError, OutcomeUnknown, TryLater
+from dropbox_import.importer import queries
+from dropbox_import.importer.connection import ALL_GROUPS
+from dropbox_import.importer.errors import WAITS, calling, with_effect
+from dropbox_import.importer.fileset import TOKEN_NS
+from dropbox_import.importer.sessions import OwnerSession
+
+DELETE_SECONDS = 600.0
+_PAUSE = 0.05
+_LONGEST_PAUSE = 2.0
+
+
+def discard(session: OwnerSession, fileset: int) -> None:
+    """The fileset is gone when it returns, also if it was not there. Only a fileset of this owner that bears our token is touched."""
+    if not _exists(session, fileset):
+        return
+    with calling("looking at a fileset before removing it"):
+        tokens = session.ask(queries.TOKENS_OF_FILESET, f=fileset, ns=TOKEN_NS)
+    if not tokens:
+        raise DropboxImportError(
+            f"The fileset {fileset} does not bear our mark, so it is not removed.",
+            hint="Please report this fault of the program.",
+            code="not-ours",
+        )
+    delete(session, "Fileset", fileset)
+    if _exists(session, fileset):
+        raise TryLater(f"OMERO still shows the fileset {fileset} after its removal.", hint=WAITS, code="delete-refused")
+
+
+def _exists(session: OwnerSession, fileset: int) -> bool:
+    with calling("looking for a fileset"):
+        return bool(session.ask(queries.FILESET, f=fileset))
+
+
+def delete(session: OwnerSession, kind: str, number: int) -> None:
+    """Delete one object with what hangs on it and wait for the end. An object that is not there is fine."""
+    request = omero.cmd.Delete2(targetObjects={kind: [number]})
+    with calling(f"removing {kind.lower()} {number}", changes=True):
+        handle = session.client.getSession().submit(request, session.client.getContext(ALL_GROUPS))
+        try:
+            answer, waited, pause = handle.getResponse(), 0.0, _PAUSE
+            while answer is None and waited < DELETE_SECONDS:
+                session.clock.sleep(pause)
+                waited, pause = waited + pause, min(pause * 1.5, _LONGEST_PAUSE)
+                answer = handle.getResponse()
+            if answer is None:
+                error = OutcomeUnknown(f"OMERO is still removing {kind.lower()} {number}.", hint=WAITS, code="delete-slow")
+                raise with_effect(error, "unknown")
+        finally:
+            handle.close()
+    if isinstance(answer, omero.cmd.ERR):
+        said = (answer.parameters or {}).get("message") or answer.name
+        raise TryLater(f"OMERO did not remove {kind.lower()} {number}: {said}", hint="Ask the OMERO administrator.", code="delete-refused")

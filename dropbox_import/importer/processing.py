@@ -1,0 +1,150 @@
+"""From the last byte to the images: the one `verifyUpload`, its answer, and stopping."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import omero
+import omero.cmd
+import omero.grid
+
+from dropbox_import.errors import DropboxImportError, OutcomeUnknown, TryLater
+from dropbox_import.importer import queries
+from dropbox_import.importer.attempts import Attempt, Teller
+from dropbox_import.importer.connection import patient
+from dropbox_import.importer.errors import WAITS, calling, with_effect
+from dropbox_import.importer.sessions import OwnerSession
+
+QUEUE_SECONDS = 3900.0  # the server itself gives up after an hour in its queue
+LOG_BYTES = 20_000
+STEPS = 5
+
+
+def commit(session: OwnerSession, attempt: Attempt, teller: Teller) -> None:
+    """Tells the server that all is there: the import starts. Never called twice by us on one fileset: a second call imports again."""
+    if not attempt.sent:
+        raise with_effect(OutcomeUnknown("The files of this import are not all sent.", hint=WAITS, code="not-sent"), "none")
+    with calling("asking how far the import is"):
+        rows = session.ask(queries.UPLOAD_STATUS, f=attempt.fileset)
+    if rows and rows[0][0] == "Finished":
+        raise with_effect(OutcomeUnknown("This import was started before.", hint=WAITS, code="committed-already"), "done")
+    teller.in_call("commit", bytes=attempt.sizes)
+    process = patient(attempt.process, session.config.seconds("commit", QUEUE_SECONDS))
+    try:
+        with calling("starting the import", changes=True):
+            attempt.handle = process.verifyUpload([each.sha1 for each in attempt.sent])
+    except DropboxImportError as error:
+        raise _refused(error) from error.__cause__
+
+
+def _refused(error: DropboxImportError) -> DropboxImportError:
+    """The two ways in which the server says "the bytes are not right"; the import has not started then."""
+    cause = error.__cause__
+    if isinstance(cause, omero.ChecksumValidationException):
+        return TryLater("What OMERO stored is not what was sent.", hint=WAITS, code="checksum")
+    if cause is not None and "NullPointerException" in str(getattr(cause, "unknown", "")):
+        return with_effect(TryLater("OMERO says that bytes are missing.", hint=WAITS, code="missing-bytes"), "none")
+    return error
+
+
+def poll(session: OwnerSession, attempt: Attempt) -> dict[str, Any]:
+    """How the import is, asked once; it also keeps the session alive, which asking alone does not."""
+    try:
+        session.keep_alive()
+        with calling("asking how the import is"):
+            if attempt.handle is None:
+                attempt.handle = attempt.process.getHandle()
+            if attempt.handle is None:
+                return _state("running", step=0, steps=STEPS)
+            response = attempt.handle.getResponse()
+            status = attempt.handle.getStatus()
+    except DropboxImportError as error:
+        if error.kind != "session-gone":
+            raise
+        session.forget(attempt.id)
+        return _state("gone")
+    if response is None:
+        if omero.cmd.State.FAILURE in (status.flags or ()):
+            return _over(session, attempt, _state("error", name="no-answer", message="The import ended without an answer."))
+        return _state("running", step=int(status.currentStep), steps=int(status.steps))
+    if isinstance(response, omero.cmd.ERR):
+        told = response.parameters or {}
+        message = told.get("message") or _first_line(told.get("stacktrace")) or ""
+        state = _state("error", step=int(status.currentStep), name=response.name, message=message)
+        state |= explain(response.name, message)
+        return _over(session, attempt, state | {"log": log_text(session, attempt.fileset)})
+    return _over(session, attempt, _state("done", step=STEPS))
+
+
+def _state(state: str, *, step: int = 0, steps: int = STEPS, name: str = "", message: str = "") -> dict[str, Any]:
+    return {"state": state, "step": step, "steps": steps, "name": name, "message": message, "log": ""}
+
+
+def _over(session: OwnerSession, attempt: Attempt, state: dict[str, Any]) -> dict[str, Any]:
+    """The server keeps handle and process until they are closed."""
+    for proxy in (attempt.handle, attempt.process):
+        with suppress(Exception):
+            proxy.close()
+    session.forget(attempt.id)
+    return state
+
+
+_TARGET = (
+    "No row with the given identifier exists",
+    "Cannot read ome.model.containers",
+    "Cannot link to object",
+    "Unable to handle target",
+)
+_SERVER = ("OutOfMemory", "No space left", "timed out", "SessionTimeout", "RemovedSession", "Connection", "Disk quota")
+_FILE = ("error-on-init", "import-unknown-format", "import-missing-library", "import-file-exception")
+
+
+def explain(name: str, message: str) -> dict[str, str]:
+    """What an ERR of an import means: `class` (one of errors.py), `sentence` and `hint`."""
+    said = _first_line(message)[:300]
+    if any(words in message for words in _TARGET):
+        return _meaning("TargetUnusable", f"The images could not be put into the target: {said}", "The target is looked at again.")
+    if any(words in message for words in _SERVER):
+        return _meaning("ServerUnavailable", f"OMERO had trouble of its own during the import: {said}", WAITS)
+    if name in _FILE:
+        return _meaning(
+            "UnreadableImage", f"OMERO cannot read the image: {said}", "Open the file in the program that wrote it, and save it again."
+        )
+    return _meaning("OutcomeUnknown", f"The import failed ({name}): {said}", WAITS)
+
+
+def _meaning(kind: str, sentence: str, hint: str) -> dict[str, str]:
+    return {"class": kind, "sentence": sentence, "hint": hint}
+
+
+def _first_line(text: str | None) -> str:
+    return ((text or "").strip().splitlines() or [""])[0]
+
+
+def log_text(session: OwnerSession, fileset: int) -> str:
+    """The end of the server's log of that import; "" if it cannot be had, which is no reason to fail."""
+    try:
+        with calling("reading the import log"):
+            rows = session.ask(queries.LOG_OF_FILESET, f=fileset)
+            if not rows:
+                return ""
+            store = session.client.getSession().createRawFileStore()
+            try:
+                store.setFileId(int(rows[0][0]))
+                size = store.size()
+                start = max(0, size - LOG_BYTES)
+                return bytes(store.read(start, int(size - start))).decode("utf-8", "replace")
+            finally:
+                store.close()
+    except DropboxImportError:
+        return ""
+
+
+def cancel(session: OwnerSession, attempt: Attempt) -> None:
+    """Stops an upload between two blocks and closes the process. An import that runs in the server is not stopped by it."""
+    attempt.cancelled.set()
+    with attempt.lock:
+        with suppress(Exception):
+            attempt.process.close()
+        session.forget(attempt.id)

@@ -1,0 +1,212 @@
+"""Sending the files of an attempt: each is read once, hashed and sent at the same time, and compared with what the server stored."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dropbox_import.disk.facts import open_below
+from dropbox_import.disk.trouble import as_ours as disk_trouble
+from dropbox_import.errors import DiskFull, FileBusy, OutcomeUnknown, Paused, ServerUnavailable
+from dropbox_import.importer.attempts import Attempt, Teller
+from dropbox_import.importer.connection import patient
+from dropbox_import.importer.errors import WAITS, calling
+from dropbox_import.importer.fileset import files_of
+from dropbox_import.importer.records import Sent
+from dropbox_import.importer.sessions import OwnerSession
+
+BLOCK = 5_000_000
+OPEN_AT_ONCE = 100
+WRITE_SECONDS = 120.0
+CLOSE_SECONDS = 120.0
+SLOWEST = 2_000_000  # bytes a second that a server hashes at least
+
+
+@dataclass(frozen=True, slots=True)
+class FileToSend:
+    path: str
+    client_path: str
+    size: int
+
+    @classmethod
+    def from_args(cls, args: Mapping[str, Any]) -> FileToSend:
+        return cls(args["path"], args["client_path"], args["size"])
+
+
+class _Counter:
+    """Progress over all files."""
+
+    def __init__(self, teller: Teller, total: int) -> None:
+        self._teller = teller
+        self._total = total
+        self._done = 0
+
+    def add(self, size: int) -> None:
+        self._done += size
+        self._teller.progress(bytes=self._done, total=self._total)
+
+    def call(self, name: str, size: int) -> None:
+        self._teller.in_call(name, bytes=size)
+
+
+def send(session: OwnerSession, attempt: Attempt, root: Path, files: Sequence[FileToSend], teller: Teller) -> tuple[Sent, ...]:
+    """All bytes are on the server, closed and equal to ours when it returns. May be asked again: what is there already is not sent again.
+
+    Raises FileBusy for a file that is not of the given size (any more), DiskFull, ServerUnavailable, OutcomeUnknown, Paused (cancelled).
+    """
+    counter = _Counter(teller, sum(each.size for each in files))
+    stored = {} if attempt.fresh else files_of(session, attempt.fileset)
+    fresh, attempt.fresh = attempt.fresh, False
+    # only uploaders that were opened can be reached again by a successor, so all are opened first, unless they are very many
+    if len(files) <= OPEN_AT_ONCE:
+        for index, each in enumerate(files):
+            if not _is_stored(stored, each):
+                _uploader(attempt, index)
+    sent = tuple(_send_one(session, attempt, index, root, each, counter, stored, fresh) for index, each in enumerate(files))
+    _compare(session, attempt, sent)
+    attempt.sent = sent
+    session.hold(attempt)
+    return sent
+
+
+def _is_stored(stored: Mapping[str, tuple[int | None, str | None]], file: FileToSend) -> bool:
+    size, sha1 = stored.get(file.client_path, (None, None))
+    return size == file.size and bool(sha1)
+
+
+def _send_one(
+    session: OwnerSession,
+    attempt: Attempt,
+    index: int,
+    root: Path,
+    file: FileToSend,
+    counter: _Counter,
+    stored: Mapping[str, tuple[int | None, str | None]],
+    fresh: bool,
+) -> Sent:
+    try:
+        source = open_below(root, file.path)
+    except OSError as error:
+        raise disk_trouble(error, f'reading "{file.path}"') from error
+    try:
+        if os.fstat(source).st_size != file.size:
+            raise _changed(file)
+        if _is_stored(stored, file):
+            sha1 = _hash_of(source, file, file.size).hexdigest()
+            if sha1 == stored[file.client_path][1]:
+                counter.add(file.size)
+                return Sent(file.client_path, file.size, sha1)
+        return Sent(file.client_path, file.size, _transfer(session, attempt, index, source, file, counter, fresh))
+    except OSError as error:
+        raise disk_trouble(error, f'reading "{file.path}"') from error
+    finally:
+        os.close(source)
+
+
+def _transfer(session: OwnerSession, attempt: Attempt, index: int, source: int, file: FileToSend, counter: _Counter, fresh: bool) -> str:
+    uploader = _uploader(attempt, index)
+    there = 0
+    if not fresh:
+        with calling("asking how much of a file is there"):
+            there = uploader.size()
+            if there > file.size:
+                uploader.truncate(0)
+                there = 0
+    digest = _hash_of(source, file, there)
+    counter.add(there)
+    writer = patient(uploader, session.config.seconds("write", WRITE_SECONDS))
+    with calling(f'sending "{file.path}"'):
+        if there == 0:
+            writer.write(b"", 0, 0)  # an empty file exists only after a write
+        _stream(writer, attempt, source, file, there, digest, counter)
+        counter.call("close", file.size)
+        patient(uploader, session.config.seconds("close", CLOSE_SECONDS) + file.size / SLOWEST).close()
+    return digest.hexdigest()
+
+
+def _stream(writer: Any, attempt: Attempt, source: int, file: FileToSend, start: int, digest: Any, counter: _Counter) -> None:
+    """One write is in flight while the block is hashed and the next one read: two on one uploader fail."""
+    offset, under_way, size = start, None, 0
+    os.lseek(source, start, os.SEEK_SET)
+    try:
+        while block := _read(source, min(BLOCK, file.size - offset)):
+            if under_way is not None:
+                writer.end_write(under_way)
+                under_way = None
+                counter.add(size)
+            if attempt.cancelled.is_set():
+                raise Paused("The upload was stopped.", hint=WAITS, code="cancelled")
+            size = len(block)
+            counter.call("write", size)
+            under_way = writer.begin_write(block, offset, size)
+            digest.update(block)
+            offset += size
+        if under_way is not None:
+            final, under_way = under_way, None
+            writer.end_write(final)
+            counter.add(size)
+    finally:
+        if under_way is not None:
+            _wait_quietly(under_way)
+    if offset != file.size or os.fstat(source).st_size != file.size:
+        raise _changed(file)
+
+
+def _wait_quietly(under_way: Any) -> None:
+    """A write of which nobody wants the answer must still be over before the uploader is used again."""
+    under_way.waitForCompleted()
+
+
+def _read(source: int, size: int) -> bytes:
+    """Up to `size` bytes; less only at the end of the file."""
+    parts, left = [], size
+    while left > 0 and (part := os.read(source, left)):
+        parts.append(part)
+        left -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _hash_of(source: int, file: FileToSend, size: int) -> Any:
+    """The hash of the first `size` bytes."""
+    digest, left = hashlib.sha1(usedforsecurity=False), size
+    os.lseek(source, 0, os.SEEK_SET)
+    while left > 0 and (block := _read(source, min(BLOCK, left))):
+        digest.update(block)
+        left -= len(block)
+    if left:
+        raise _changed(file)
+    return digest
+
+
+def _uploader(attempt: Attempt, index: int) -> Any:
+    with calling("opening a file at the server"):
+        uploader = attempt.process.getUploader(index)
+    if uploader is None and attempt.joined:
+        # the server opens files for the connection that began the process only
+        raise OutcomeUnknown("That import cannot be continued; it starts over.", hint=WAITS, code="no-such-attempt")
+    if uploader is None:
+        raise ServerUnavailable("OMERO does not open a file of this import.", hint=WAITS, code="no-uploader")
+    return uploader
+
+
+def _compare(session: OwnerSession, attempt: Attempt, sent: Sequence[Sent]) -> None:
+    stored = files_of(session, attempt.fileset)
+    for each in sent:
+        size, sha1 = stored.get(each.client_path, (None, None))
+        if sha1 is None:
+            # a full disk is the one known cause: the server says nothing, and stores no hash
+            raise DiskFull(
+                f'OMERO did not store "{each.client_path}" to its end.',
+                hint="Is the disk of the OMERO server full? " + WAITS,
+                code="server-disk-full",
+            )
+        if (size, sha1) != (each.size, each.sha1):
+            raise OutcomeUnknown(f'What OMERO stored of "{each.client_path}" is not what was sent.', hint=WAITS, code="checksum")
+
+
+def _changed(file: FileToSend) -> FileBusy:
+    return FileBusy(f'"{file.path}" has changed since it was inspected.', hint="It is inspected again.", code="member-changed")
