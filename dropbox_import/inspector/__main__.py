@@ -16,7 +16,7 @@ OPEN_FILES = 256
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m dropbox_import.inspector", description="Looks into image files for the daemon.")
-    parser.add_argument("--memory", type=int, default=0, help="most bytes of memory, in addition to the daemon's own limit; 0 = no other limit")
+    parser.add_argument("--memory", type=int, default=0, help="most bytes of memory; 0 = only the daemon's own limit")
     parser.add_argument("--cpu", type=int, default=CPU_SECONDS, help="most seconds of computing for one drop")
     options = parser.parse_args()
     _limit_process(options.memory)
@@ -25,9 +25,9 @@ def main() -> None:
 
 def handlers(cpu_seconds: int = CPU_SECONDS) -> Mapping[str, Handler]:
     """The inspector's commands (docs/worker-protocol.md)."""
-    from dropbox_import.inspector.inspect import inspect_members  # noqa: PLC0415 - after stdout is in safety
-    from dropbox_import.model import FileFacts  # noqa: PLC0415
-    from dropbox_import.plain import from_plain, to_plain  # noqa: PLC0415
+    from dropbox_import.inspector.inspect import inspect_members
+    from dropbox_import.model import FileFacts
+    from dropbox_import.plain import from_plain, to_plain
 
     def inspect(job: Job) -> dict[str, Any]:
         _limit_command(cpu_seconds)
