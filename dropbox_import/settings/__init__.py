@@ -5,6 +5,8 @@ Promises: every mistake at once, each with file, line, column, sentence and cure
 Never: holds a password; looks whether folders, servers or accounts are there (`check` does).
 """
 
+from __future__ import annotations
+
 from dropbox_import.settings.example import example_text
 from dropbox_import.settings.load import load_settings, parse_settings
 from dropbox_import.settings.model import Box, Log, Omero, Retry, Settings, WaitForFiles, Workers

@@ -23,7 +23,9 @@ def load_settings(path: Path) -> Settings:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise ConfigError(f"There is no config file {name}.", hint="Type dropbox-import init DIR to make one, or name another with --config.") from None
+        raise ConfigError(
+            f"There is no config file {name}.", hint="Type dropbox-import init DIR to make one, or name another with --config."
+        ) from None
     except OSError as error:
         raise ConfigError(f"The config file {name} cannot be read: {error.strerror}.", hint="Check its owner and mode.") from None
     return parse_settings(data, name)
@@ -70,7 +72,9 @@ def _mistakes_in_defaults(root: Node) -> list[Mistake]:
     for box in _box_nodes(root):
         defaults = box.get("defaults") if isinstance(box, strict_yaml.Mapping) else None
         if isinstance(defaults, strict_yaml.Mapping):
-            found += [Mistake(one.file, one.line, one.column, f"boxes.defaults.{one.sentence}", one.hint) for one in check_defaults(defaults)]
+            found += [
+                Mistake(one.file, one.line, one.column, f"boxes.defaults.{one.sentence}", one.hint) for one in check_defaults(defaults)
+            ]
     return found
 
 
@@ -83,17 +87,26 @@ def _mistakes_between(config: ConfigFile, root: Node) -> list[Mistake]:
         for other, earlier in enumerate(folders[:number]):
             line = f"the box of line {marks[other].line}"
             if folder == earlier:
-                found.append(marks[number].mistake(f"boxes.path: this is the same folder as {line}", "a folder is one box: remove one of them"))
+                found.append(
+                    marks[number].mistake(f"boxes.path: this is the same folder as {line}", "a folder is one box: remove one of them")
+                )
                 break
             if earlier in folder.parents or folder in earlier.parents:
                 where = "inside" if earlier in folder.parents else "around"
-                found.append(marks[number].mistake(f"boxes.path: this box lies {where} {line}", "put each box into a folder of its own, beside the other"))
+                found.append(
+                    marks[number].mistake(
+                        f"boxes.path: this box lies {where} {line}", "put each box into a folder of its own, beside the other"
+                    )
+                )
                 break
     state, here = _folded(config.state_dir), (strict_yaml.find(root, ["state_dir"]) or root).mark
     for number, folder in enumerate(folders):
         if state == folder or folder in state.parents:
             found.append(
-                here.mistake(f"state_dir: this folder lies in the box of line {marks[number].line}", "choose a folder outside every box, like /var/lib/dropbox-import")
+                here.mistake(
+                    f"state_dir: this folder lies in the box of line {marks[number].line}",
+                    "choose a folder outside every box, like /var/lib/dropbox-import",
+                )
             )
             break
         if state in folder.parents:

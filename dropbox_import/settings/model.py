@@ -13,7 +13,10 @@ PASSWORD_ENV = "OMERO_PASSWORD"
 
 @dataclass(frozen=True, slots=True)
 class Omero:
-    """Which server, and as whom. The password is never here: `secrets.find_password` says where it is. `ca_file` None = the system's certificates."""
+    """Which server, and as whom. The password is never here: `secrets.find_password` says where it is.
+
+    `ca_file` None = the certificates that the system trusts.
+    """
 
     host: str
     user: str
@@ -35,7 +38,10 @@ class WaitForFiles:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One drop box. `owners`: "from_folder" = the user of the drop folder only; "any"; or names that a sidecar may give besides that user."""
+    """One drop box.
+
+    `owners`: "from_folder" = the user of the drop folder only; "any"; or names that a sidecar may give besides that user.
+    """
 
     path: Path
     owners: Literal["from_folder", "any"] | tuple[str, ...] = "from_folder"

@@ -22,7 +22,11 @@ def _absolute(value: object) -> Path:
         raise told(f"{shown(text, 40)} is an address; a path is expected", "write an absolute path, like /srv/imports")
     path = Path(text)
     if not path.is_absolute():
-        hint = "write it out, like /home/jdoe/imports" if text.startswith("~") else "write it from the root, like /srv/imports; a service has no folder of its own"
+        hint = (
+            "write it out, like /home/jdoe/imports"
+            if text.startswith("~")
+            else "write it from the root, like /srv/imports; a service has no folder of its own"
+        )
         raise told(f"{shown(text, 40)} is not an absolute path", hint)
     if ".." in path.parts:
         raise told(f"{shown(text, 40)} holds ..", "write the path without it")
@@ -41,7 +45,9 @@ def _host(value: object) -> str:
 def _env(value: object) -> str:
     text = as_name(value)
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
-        raise told("this is not the name of an environment variable", f"write {PASSWORD_ENV}; the password itself never stands in the config")
+        raise told(
+            "this is not the name of an environment variable", f"write {PASSWORD_ENV}; the password itself never stands in the config"
+        )
     return text
 
 
@@ -93,7 +99,9 @@ class OwnersPart(Part):
 class OmeroPart(Part):
     """Which OMERO server, and the account that this service logs in with."""
 
-    host: Annotated[str, BeforeValidator(_host, json_schema_input_type=str)] = Field(description="Name of the server, as in its certificate.")
+    host: Annotated[str, BeforeValidator(_host, json_schema_input_type=str)] = Field(
+        description="Name of the server, as in its certificate."
+    )
     port: Annotated[Whole, AfterValidator(between(1, 65535))] = Field(4064, description="Port of the server's router.")
     user: Name = Field(description="Login of the service account; it needs the Sudo privilege.")
     password_file: Folder | None = Field(None, description="File that holds the password, mode 0600.")
@@ -128,9 +136,9 @@ class BoxPart(Part):
     """One drop box: a folder with drop/, inprogress/, done/ and failed/."""
 
     path: Folder = Field(description="The folder.")
-    owners: Annotated[
-        OwnersPart, BeforeValidator(_owners, json_schema_input_type=Literal["from_folder", "any"] | list[str])
-    ] = Field(OwnersPart(), description="Who may own what is dropped: from_folder, any, or a list of further names.")
+    owners: Annotated[OwnersPart, BeforeValidator(_owners, json_schema_input_type=Literal["from_folder", "any"] | list[str])] = Field(
+        OwnersPart(), description="Who may own what is dropped: from_folder, any, or a list of further names."
+    )
     defaults: dict[str, Any] = Field({}, description="Keys of a sidecar that hold for every drop in this box.")
     quiet_period: Seconds = Field(10.0, description="How long files must be unchanged before they are taken.")
     scan_interval: Annotated[Seconds, _at_least(0.1, "0.1 s")] = Field(10.0, description="Time between two looks into the drop folders.")
@@ -156,7 +164,9 @@ class RetryPart(Part):
     delays: Annotated[list[Annotated[Seconds, _at_least(1, "1 s")]], Field(min_length=1)] = Field(
         [600.0, 600.0, 1800.0, 3600.0], description="Time before each next try; the last one for ever."
     )
-    jitter: Annotated[float, BeforeValidator(_share, json_schema_input_type=float)] = Field(0.1, description="How much each is changed by chance.")
+    jitter: Annotated[float, BeforeValidator(_share, json_schema_input_type=float)] = Field(
+        0.1, description="How much each is changed by chance."
+    )
 
 
 class LogPart(Part):
@@ -165,7 +175,9 @@ class LogPart(Part):
     level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(one_of("debug", "info", "warning", "error"))] = Field(
         "info", description="The least important lines that are written."
     )
-    format: Annotated[Literal["text", "json"], BeforeValidator(one_of("text", "json"))] = Field("text", description="One line of text, or of JSON, an event.")
+    format: Annotated[Literal["text", "json"], BeforeValidator(one_of("text", "json"))] = Field(
+        "text", description="One line of text, or of JSON, an event."
+    )
 
 
 class ConfigFile(Part):

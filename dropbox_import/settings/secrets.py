@@ -36,7 +36,8 @@ def find_password(settings: Settings, environment: Mapping[str, str] | None = No
     if environment.get(omero.password_env):
         return PasswordSource(env=omero.password_env)
     raise ConfigError(
-        f"No password for OMERO's account {omero.user} was found: no omero.password_file, no credential {CREDENTIAL}, and {omero.password_env} is not set.",
+        f"No password for OMERO's account {omero.user} was found: "
+        f"no omero.password_file, no credential {CREDENTIAL}, and {omero.password_env} is not set.",
         hint="Put it into a file of mode 0600 and name that file in omero.password_file.",
         code="no-password",
     )

@@ -28,7 +28,7 @@ _BYTES = {
 
 
 def as_seconds(value: object) -> float:
-    """"10 s", "45 min", "2 h", "1 d"; a plain number is seconds."""
+    """ "10 s", "45 min", "2 h", "1 d"; a plain number is seconds."""
     amount, unit = _parts(value, "a duration", "write it like 10 s, 45 min or 2 h")
     for factor, words in _SECONDS.items():
         if unit.lower() in words:
@@ -37,7 +37,7 @@ def as_seconds(value: object) -> float:
 
 
 def as_bytes(value: object) -> int:
-    """"5 GB", "64 MiB"; a plain number is bytes."""
+    """ "5 GB", "64 MiB"; a plain number is bytes."""
     amount, unit = _parts(value, "a size", "write it like 500 MB or 5 GB")
     for factor, words in _BYTES.items():
         if unit.lower() in words:

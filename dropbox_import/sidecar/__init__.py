@@ -6,6 +6,8 @@ Promises: every mistake at once, each with file, line, column, sentence and cure
 Never: looks at the disk or asks OMERO; quotes more of the file than a key or a short word.
 """
 
+from __future__ import annotations
+
 from dropbox_import.sidecar.build import build
 from dropbox_import.sidecar.parse import allowed_owner, check_defaults, parse_sidecar, render
 from dropbox_import.sidecar.recognise import HEAD, SUFFIXES, Verdict, is_sidecar

@@ -74,11 +74,17 @@ def as_name(value: object) -> str:
     """A text of one line, as OMERO keeps for names."""
     text = as_text(value)
     if re.search(r"[\t\r\n\x85\u2028\u2029]", text):
-        raise told("a name has one line and no tabs", "a \\n or \\t inside double quotes is a line break or a tab: use single quotes for a backslash")
+        raise told(
+            "a name has one line and no tabs",
+            "a \\n or \\t inside double quotes is a line break or a tab: use single quotes for a backslash",
+        )
     if not text.strip():
         raise told("the name is empty", "write a name, or remove the key")
     if len(text) > LONGEST_NAME:
-        raise told(f"the name has {len(text)} characters; OMERO keeps at most {LONGEST_NAME}", "write a shorter name and put the rest into a description")
+        raise told(
+            f"the name has {len(text)} characters; OMERO keeps at most {LONGEST_NAME}",
+            "write a shorter name and put the rest into a description",
+        )
     return text
 
 
@@ -170,8 +176,8 @@ def guess(word: str, known: Iterable[str]) -> str:
 class Shape:
     """A model with the keys that each place of it knows, and those that a later release will know.
 
-    Places are paths of keys; an item of a list is "*" and stands for each: "tags.*". `meant` gives a sentence of its own for a key that people write
-    by mistake, by place and key.
+    Places are paths of keys; an item of a list is "*" and stands for each: "tags.*". `meant` gives a sentence of its own
+    for a key that people write by mistake, by place and key.
     """
 
     def __init__(
@@ -247,7 +253,11 @@ def _mistake(shape: Shape, root: Node, error: ErrorDetails) -> Mistake:
         sentence, hint = "has no value", "write one after the colon, or remove the key"
     elif kind in ("list_type", "tuple_type"):
         sentence = "a list is expected" + seen(value)
-        hint = f"write {keys[-1] if keys else 'it'}: [{shown(value, 30)}]" if isinstance(value, str) else "write [first, second], or one item a line, each after a dash and a space"
+        hint = (
+            f"write {keys[-1] if keys else 'it'}: [{shown(value, 30)}]"
+            if isinstance(value, str)
+            else "write [first, second], or one item a line, each after a dash and a space"
+        )
     elif kind in ("model_type", "dict_type", "model_attributes_type"):
         sentence, hint = "a mapping is expected" + seen(value), "write keys with their values, like {key: value}"
     elif kind == "too_short":

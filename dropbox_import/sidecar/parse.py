@@ -35,7 +35,9 @@ def parse_sidecar(data: bytes, file: str, *, defaults: Mapping[str, Any] | None 
     if root is None:
         raise invalid(file, [Mark(name).mistake("the file is empty", "write target: {dataset: HeLa}; or it is still being written")])
     if not isinstance(root, strict_yaml.Mapping):
-        raise invalid(file, [root.mark.mistake("the file does not begin with a key", "write key: value lines, like target: {dataset: HeLa}")])
+        raise invalid(
+            file, [root.mark.mistake("the file does not begin with a key", "write key: value lines, like target: {dataset: HeLa}")]
+        )
     if defaults:
         merged = merge(strict_yaml.from_value(defaults, DEFAULTS_NAME), root)
         root = merged if isinstance(merged, strict_yaml.Mapping) else root
@@ -147,6 +149,7 @@ def allowed_owner(request: model.ImportRequest, user: str, box_owners: str | Ite
         return wanted
     raise NotAllowed(
         f"owner {shown(wanted)} is not allowed here: this is the drop folder of {shown(user)}",
-        hint=f"Remove owner from the sidecar, put the files into the drop folder of {shown(wanted)}, or ask the administrator to allow that owner for this box.",
+        hint=f"Remove owner from the sidecar, put the files into the drop folder of {shown(wanted)}, "
+        "or ask the administrator to allow that owner for this box.",
         code="owner-not-allowed",
     )

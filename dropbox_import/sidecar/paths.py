@@ -18,7 +18,9 @@ def as_path(value: object) -> str:
     if re.match(r"[A-Za-z]:[\\/]|\\\\", text):
         raise told(f"{shown(text, 40)}: a path with a drive or a server is not allowed", _BELOW)
     if "\\" in text:
-        raise told(f"{shown(text, 40)}: a backslash stands in this path", f"write / between folders: {shown(text.replace(chr(92), '/'), 60)}")
+        raise told(
+            f"{shown(text, 40)}: a backslash stands in this path", f"write / between folders: {shown(text.replace(chr(92), '/'), 60)}"
+        )
     if text.startswith(("/", "~")):
         raise told(f"{shown(text, 40)}: an absolute path is not allowed", _BELOW)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):

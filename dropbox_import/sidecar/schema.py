@@ -3,139 +3,37 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from dropbox_import.model import CLIENT_NAMESPACE
-from dropbox_import.sidecar import targets, templates
-from dropbox_import.sidecar.checks import (
-    Name,
-    Part,
-    Shape,
-    Text,
-    Typed,
-    Whole,
-    YesNo,
-    as_name,
-    as_text,
-    as_whole,
-    between,
-    is_empty,
-    no_value,
-    one_of,
-    seen,
-    told,
+from dropbox_import.sidecar import targets
+from dropbox_import.sidecar.checks import Name, Part, Shape, Text, Whole, YesNo, between, one_of, told
+from dropbox_import.sidecar.fields import (
+    Glob,
+    Id,
+    ImageName,
+    Mail,
+    Mime,
+    OnWhat,
+    Path,
+    Sha256,
+    Submission,
+    TargetName,
+    as_description,
+    as_pair,
+    as_pairs,
+    as_tag,
+    known_version,
 )
-from dropbox_import.sidecar.paths import as_glob, as_path
-from dropbox_import.strict_yaml import shown
-
-_MAIL = re.compile(r"[^\s@<>\"',;]+@[^\s@<>\"',;]+\Z")
-_SUBMISSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
-_SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
-_MIME = re.compile(r"[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*\Z")
-
-
-def _template(value: object, images: bool) -> str:
-    text = as_name(value)
-    try:
-        templates.check(text, images=images)
-    except templates.BadTemplate as bad:
-        raise told(bad.sentence, bad.hint) from None
-    return text
-
-
-def _mail(value: object) -> str:
-    text = as_name(value)
-    if not _MAIL.match(text) or len(text) > 254:
-        raise told(f"{shown(text, 40)} does not look like an e-mail address", "write it like jdoe@uni.org")
-    return text
-
-
-def _submission(value: object) -> str:
-    text = as_text(value)
-    if not _SUBMISSION.match(text):
-        raise told("takes up to 100 letters, digits and the signs . _ - and begins with a letter or digit", "write it like run-7-2025-06-01")
-    return text
-
-
-def _sha256(value: object) -> str:
-    text = as_text(value)
-    if not _SHA256.match(text):
-        raise told("a SHA-256 checksum has 64 digits of 0-9 and a-f", "copy it from the output of sha256sum")
-    return text.lower()
-
-
-def _mime(value: object) -> str:
-    text = as_text(value)
-    if not _MIME.match(text):
-        raise told(f"{shown(text, 40)} is no media type", "write it like application/pdf")
-    return text
-
-
-def _version(value: int) -> int:
-    if value != 1:
-        raise told(f"version {value} of the sidecar format is not known to this release", "write schema: 1, or update dropbox-import")
-    return value
-
-
-def _id(value: object) -> int:
-    number = as_whole(value)
-    if number < 1:
-        raise told(f"{number} is no id", "ids in OMERO begin at 1")
-    return number
-
-
-def _tag(value: object) -> object:
-    if isinstance(value, str):
-        if is_empty(value):
-            raise told("this tag has no name", "write it after the dash, or remove the dash")
-        return {"name": value}
-    return value
-
-
-def _description(value: object) -> object:
-    return value if isinstance(value, dict) else {"text": as_text(value)}
-
-
-def _pairs(value: object) -> list[object]:
-    """A mapping, or a list of two-part lists, as a list in their order."""
-    if is_empty(value):
-        raise no_value()
-    if isinstance(value, dict):
-        return [[key, item] for key, item in value.items()]
-    if not isinstance(value, list):
-        raise told("pairs of key and value are expected" + seen(value), "write {Organism: Homo sapiens} or [[Organism, Homo sapiens]]")
-    return value
-
-
-def _pair(item: object) -> tuple[str, str]:
-    if not isinstance(item, list) or len(item) != 2:
-        raise told("each pair is a key and a value" + (f", not {len(item)} parts" if isinstance(item, list) else seen(item)), "write [Organism, Homo sapiens]; put texts that hold a comma into quotes")
-    key, value = item
-    if is_empty(key):
-        raise told("a key of a pair is empty", "write [Organism, Homo sapiens]")
-    # A value may be empty, and `null` is a text like any other here.
-    return as_text(key), str(value) if isinstance(value, Typed) else as_text(value)
-
-
-Target_Name = Annotated[str, BeforeValidator(lambda value: _template(value, False), json_schema_input_type=str | int | float)]
-ImageName = Annotated[str, BeforeValidator(lambda value: _template(value, True), json_schema_input_type=str | int | float)]
-Id = Annotated[int, BeforeValidator(_id, json_schema_input_type=int)]
-Path = Annotated[str, BeforeValidator(as_path, json_schema_input_type=str)]
-Glob = Annotated[str, BeforeValidator(as_glob, json_schema_input_type=str)]
-OnWhat = Annotated[
-    Literal["image", "dataset", "project"],
-    BeforeValidator(one_of("image", "dataset", "project", later=("well", "plate", "screen", "fileset", "run"))),
-]
 
 
 class ContainerPart(Part):
     """A project or dataset."""
 
     id: Id | None = Field(None, description="Its id in OMERO.")
-    name: Target_Name | None = Field(None, description="Its name; may hold {date}, {folder}, {file}, {stem}, {path1} …")
+    name: TargetName | None = Field(None, description="Its name; may hold {date}, {folder}, {file}, {stem}, {path1} …")
     description: Text | None = Field(None, description="Description for a new one.")
     create: YesNo = Field(False, description="Make it if there is none of that name.")
 
@@ -167,24 +65,19 @@ class TargetPart(Part):
         if partial(info):
             return self
         if self.dataset is None:
-            raise told("no dataset is given", "write target: {dataset: HeLa}" if self.project is None else "images lie in a dataset: add dataset: and its name")
+            raise told(
+                "no dataset is given",
+                "write target: {dataset: HeLa}" if self.project is None else "images lie in a dataset: add dataset: and its name",
+            )
         if self.dataset.id is not None and self.project is not None:
             raise told("a dataset that is given by its id needs no project", "remove project, or write the dataset's name")
-        return self
-
-
-class FoundNowhere(TargetPart):
-    """`target: none`: the images lie in no dataset."""
-
-    @model_validator(mode="after")
-    def _complete(self, info: ValidationInfo) -> TargetPart:
         return self
 
 
 def _target(value: object, handler: ValidatorFunctionWrapHandler) -> TargetPart:
     made = targets.as_target(value)
     if made == targets.NOWHERE:
-        return FoundNowhere()
+        return TargetPart.model_construct()
     checked: TargetPart = handler(made)
     return checked
 
@@ -194,7 +87,7 @@ class ExpectPart(Part):
 
     count: Annotated[Whole, AfterValidator(between(1, 10_000_000))] | None = Field(None, description="How many member files.")
     size: dict[Path, Annotated[Whole, AfterValidator(between(0, 1 << 62))]] = Field({}, description="Size in bytes, by file.")
-    sha256: dict[Path, Annotated[str, BeforeValidator(_sha256, json_schema_input_type=str)]] = Field({}, description="Checksum, by file.")
+    sha256: dict[Path, Sha256] = Field({}, description="Checksum, by file.")
 
 
 class FilesPart(Part):
@@ -213,10 +106,12 @@ class DescriptionPart(Part):
 class ImagePart(Part):
     """Name and description of the images."""
 
-    name: ImageName | None = Field(None, description="May hold {file}, {stem}, {series}, {series:02d}, {series_name}, {date}, {folder}, {path1} …")
-    description: Annotated[DescriptionPart, BeforeValidator(_description, json_schema_input_type=str | dict[Literal["append"], str])] | None = Field(
-        None, description="A text, which replaces what the file says, or {append: text}."
+    name: ImageName | None = Field(
+        None, description="May hold {file}, {stem}, {series}, {series:02d}, {series_name}, {date}, {folder}, {path1} …"
     )
+    description: (
+        Annotated[DescriptionPart, BeforeValidator(as_description, json_schema_input_type=str | dict[Literal["append"], str])] | None
+    ) = Field(None, description="A text, which replaces what the file says, or {append: text}.")
 
 
 class TagPart(Part):
@@ -231,8 +126,8 @@ class KeyValuesPart(Part):
     namespace: Name = Field(CLIENT_NAMESPACE, description="Its namespace; the default can be edited in OMERO.web.")
     on: OnWhat = Field("image", description="What it is attached to.")
     pairs: Annotated[
-        list[Annotated[tuple[str, str], BeforeValidator(_pair)]],
-        BeforeValidator(_pairs, json_schema_input_type=dict[str, str | int | float | bool] | list[list[str | int | float | bool]]),
+        list[Annotated[tuple[str, str], BeforeValidator(as_pair)]],
+        BeforeValidator(as_pairs, json_schema_input_type=dict[str, str | int | float | bool] | list[list[str | int | float | bool]]),
     ] = Field(description="The pairs, as a mapping or as a list of [key, value]; order and repeated keys are kept.")
 
 
@@ -240,25 +135,25 @@ class AttachmentPart(Part):
     file: Path = Field(description="A file below the sidecar's folder; it is copied and stays where it is.")
     on: OnWhat = Field("image", description="What it is attached to.")
     namespace: Name | None = Field(None, description="Its namespace.")
-    mime: Annotated[str, BeforeValidator(_mime, json_schema_input_type=str)] | None = Field(None, description="Its media type, like application/pdf.")
+    mime: Mime | None = Field(None, description="Its media type, like application/pdf.")
 
 
 class SidecarFile(Part):
     """Says where images belong, who owns them and what is known about them."""
 
-    schema_: Annotated[Whole, AfterValidator(_version)] = Field(1, alias="schema", description="Version of this format.")
+    schema_: Annotated[Whole, AfterValidator(known_version)] = Field(1, alias="schema", description="Version of this format.")
     owner: Name | None = Field(None, description="OMERO login; default: the user of the drop folder.")
     group: Name | None = Field(None, description="OMERO group; default: that of a target given by id, else the owner's default group.")
-    notify: list[Annotated[str, BeforeValidator(_mail, json_schema_input_type=str)]] = Field([], description="E-mail addresses that are told too.")
-    submission: Annotated[str, BeforeValidator(_submission, json_schema_input_type=str)] | None = Field(
-        None, description="For programs: the same submission twice is imported once."
-    )
+    notify: list[Mail] = Field([], description="E-mail addresses that are told too.")
+    submission: Submission | None = Field(None, description="For programs: the same submission twice is imported once.")
     target: Annotated[TargetPart, WrapValidator(_target, json_schema_input_type=TargetPart | str)] = Field(
         description="Where the images go: {dataset: …}, {project: …, dataset: …}, or none."
     )
     files: FilesPart = Field(FilesPart(), description="Which files belong to this sidecar; default: those of its own name.")
     image: ImagePart = Field(ImagePart(), description="Name and description of the images.")
-    tags: list[Annotated[TagPart, BeforeValidator(_tag, json_schema_input_type=TagPart | str | int | float)]] = Field([], description="Tags on the images.")
+    tags: list[Annotated[TagPart, BeforeValidator(as_tag, json_schema_input_type=TagPart | str | int | float)]] = Field(
+        [], description="Tags on the images."
+    )
     key_values: list[KeyValuesPart] = Field([], description="Groups of key-value pairs.")
     comments: list[Text] = Field([], description="Comments on the images.")
     rating: Annotated[Whole, AfterValidator(between(1, 5))] | None = Field(None, description="1 to 5 stars.")
@@ -286,7 +181,7 @@ _MEANT = {
     "include": ("include: unknown key here; it belongs below files", 'write files: {include: ["*.czi"]}'),
     "exclude": ("exclude: unknown key here; it belongs below files", 'write files: {exclude: ["*_preview.czi"]}'),
     "expect": ("expect: unknown key here; it belongs below files", "write files: {expect: {count: 12}}"),
-    "user": ("user: unknown key, did you mean \"owner\"?", ""),
+    "user": ('user: unknown key, did you mean "owner"?', ""),
 }
 SHAPE = Shape(
     SidecarFile,

@@ -41,7 +41,9 @@ def _bare_number(value: str) -> Typed:
     if value.startswith("0") or _DATE.match(value):
         reason = "begins with 0" if value.startswith("0") else "reads as a date"
         number = value.lstrip("0") or "0"
-        raise told(f"{value} may be an id or a name: it {reason}", f'write {{id: {number}}} for the id, or {{name: "{value}"}} for the name')
+        raise told(
+            f"{value} may be an id or a name: it {reason}", f'write {{id: {number}}} for the id, or {{name: "{value}"}} for the name'
+        )
     if not _BARE_ID.match(value):
         raise told(f"{shown(value, 30)} is too long for an id", f'write {{name: "{shown(value)}"}} if it is a name')
     return Typed(value)
@@ -74,7 +76,10 @@ def _of_string(value: str) -> dict[str, Any]:
         if kind in ("Screen", "Plate"):
             raise told(f"{kind}: as a target is not supported yet", "this release imports into a dataset")
     if kinds not in (["Dataset"], ["Project", "Dataset"]):
-        raise told(f"{shown(value, 60)}: a dataset is expected, alone or after its project", 'write "Dataset:id:151" or "Project:name:P/Dataset:name:D"')
+        raise told(
+            f"{shown(value, 60)}: a dataset is expected, alone or after its project",
+            'write "Dataset:id:151" or "Project:name:P/Dataset:name:D"',
+        )
     for step in steps:
         if step is None:
             continue

@@ -45,7 +45,9 @@ def check(template: str, *, images: bool) -> None:
 def _accept(word: str, spec: str | None, *, images: bool) -> str:
     known = [*AT_CLAIM[:-1], "path1, path2, …", *(PER_IMAGE if images else ())]
     if word in PER_IMAGE and not images:
-        raise BadTemplate(f"{{{word}}} cannot be used for a target, which is chosen before the images are opened", "known here: " + ", ".join(known))
+        raise BadTemplate(
+            f"{{{word}}} cannot be used for a target, which is chosen before the images are opened", "known here: " + ", ".join(known)
+        )
     if word not in (*AT_CLAIM, *PER_IMAGE) and not re.fullmatch(r"path[1-9]", word):
         raise BadTemplate(f"{{{shown(word, 30)}}}: unknown placeholder", f"known here: {', '.join(known)}; {_BRACES}")
     if spec is not None:
@@ -61,7 +63,10 @@ def _accept(word: str, spec: str | None, *, images: bool) -> str:
 def _date_format(spec: str) -> str:
     for found in re.finditer(r"%(.?)", spec, re.DOTALL):
         if found.group(1) not in _DATE_PARTS or not found.group(1):
-            raise BadTemplate(f"{{date:{shown(spec, 30)}}}: {shown(found.group())} is no part of a date", "write for example {date:%Y-%m-%d} or {date:%H:%M}")
+            raise BadTemplate(
+                f"{{date:{shown(spec, 30)}}}: {shown(found.group())} is no part of a date",
+                "write for example {date:%Y-%m-%d} or {date:%H:%M}",
+            )
     return spec
 
 
@@ -101,7 +106,9 @@ def render(template: str, values: Mapping[str, str | datetime], *, later: tuple[
             return None
         value = values.get(word)
         if value is None:
-            raise BadTemplate(f"{{{word}}} has no value for this drop", "the sidecar does not lie so deep; use {folder}, or put it into more folders")
+            raise BadTemplate(
+                f"{{{word}}} has no value for this drop", "the sidecar does not lie so deep; use {folder}, or put it into more folders"
+            )
         if isinstance(value, datetime):
             return value.strftime(_date_format(spec) if spec else DEFAULT_DATE)
         return value

@@ -6,6 +6,8 @@ Promises: `load` returns a tree or raises `Unreadable` with every mistake that c
 Never: guesses types, runs tags, merges keys, or quotes more of a file than one short word.
 """
 
+from __future__ import annotations
+
 from dropbox_import.strict_yaml.nodes import (
     Document,
     Limits,

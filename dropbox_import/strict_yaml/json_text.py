@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from json.decoder import scanstring
 
 from dropbox_import.errors import Mistake
-from dropbox_import.strict_yaml.nodes import Limits, Mapping, Node, Scalar, Sequence, Unreadable
-from dropbox_import.strict_yaml.text import LINE_BREAK, Mark, shown
+from dropbox_import.strict_yaml.nodes import Limits, Mapping, Mark, Node, Scalar, Sequence, Unreadable
+from dropbox_import.strict_yaml.text import LINE_BREAK, shown
 
 _SPACE = re.compile(r"[ \t\r\n]*")
+_STRING = re.compile(r'(?:[^"\\\x00-\x1f]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+')
 _WORD = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?(?![\w.+-])|true\b|false\b|null\b")
 
 
@@ -45,7 +45,10 @@ class _Json:
 
     def stop(self, index: int, sentence: str, hint: str) -> Unreadable:
         if index >= len(self.text.rstrip()):
-            sentence, hint = "the JSON text ends too early: the file was cut, or is still being written", "write it to the end, or write it elsewhere and rename it"
+            sentence, hint = (
+                "the JSON text ends too early: the file was cut, or is still being written",
+                "write it to the end, or write it elsewhere and rename it",
+            )
         return Unreadable([*self.mistakes, self.mark(min(index, len(self.text))).mistake(sentence, hint)])
 
     def space(self, index: int) -> int:
@@ -68,18 +71,22 @@ class _Json:
             return self.string(index)
         word = _WORD.match(self.text, index)
         if not word:
-            raise self.stop(index, "no JSON value begins here", 'write texts in double quotes; JSON knows "text", 12, true, false, null, [ ] and { }')
+            raise self.stop(
+                index, "no JSON value begins here", 'write texts in double quotes; JSON knows "text", 12, true, false, null, [ ] and { }'
+            )
         return Scalar(self.mark(index), "" if word.group() == "null" else word.group()), word.end()
 
     def string(self, index: int) -> tuple[Scalar, int]:
-        try:
-            text, end = scanstring(self.text, index + 1, True)
-        except json.JSONDecodeError as error:
-            if "Unterminated" in error.msg:
-                raise self.stop(index, "the quote that opens here is not closed", "close it") from None
-            hint = 'write \\\\ for a backslash, \\n for a line break; in paths write /'
-            raise self.stop(error.pos, "this text holds an escape or a control character that JSON does not have", hint) from None
-        return Scalar(self.mark(index), text, "double"), end
+        found = _STRING.match(self.text, index + 1)
+        end = found.end() if found else index + 1
+        closing = self.text[end : end + 1]
+        if closing == '"':
+            return Scalar(self.mark(index), str(json.loads(self.text[index : end + 1])), "double"), end + 1
+        if closing in ("", "\n", "\r"):
+            where = index if closing else end
+            raise self.stop(where, "the quote that opens here is not closed on its line", "close it; write \\n for a line break")
+        hint = "write \\\\ for a backslash, \\n for a line break; in paths write /"
+        raise self.stop(end, "this text holds an escape or a control character that JSON does not have", hint)
 
     def array(self, start: int, depth: int) -> tuple[Sequence, int]:
         mark = self.mark(start)
@@ -104,7 +111,9 @@ class _Json:
         while True:
             index = self.space(index)
             if self.text[index : index + 1] != '"':
-                raise self.stop(index, "a key in double quotes is expected here", "remove a comma that nothing follows, and put keys into double quotes")
+                raise self.stop(
+                    index, "a key in double quotes is expected here", "remove a comma that nothing follows, and put keys into double quotes"
+                )
             key, index = self.string(index)
             index = self.space(index)
             if self.text[index : index + 1] != ":":
@@ -112,7 +121,9 @@ class _Json:
             value, index = self.value(index + 1, depth + 1)
             if key.text in seen:
                 self.mistakes.append(
-                    key.mark.mistake(f"{shown(key.text)}: this key stands here twice, first in line {seen[key.text].line}", "keep one of the two")
+                    key.mark.mistake(
+                        f"{shown(key.text)}: this key stands here twice, first in line {seen[key.text].line}", "keep one of the two"
+                    )
                 )
             else:
                 seen[key.text] = key.mark

@@ -37,7 +37,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """One text. `plain` = without quotes, so that it may be meant as a number, true or false; `style` is "plain", "single", "double" or "block"."""
+    """One text. `plain` = without quotes, so that it may be meant as a number, true or false.
+
+    `style` is "plain", "single", "double" or "block".
+    """
 
     mark: Mark
     text: str

@@ -15,7 +15,10 @@ from dropbox_import.strict_yaml.text import decode, shown
 
 _FAST: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STYLES = {None: "plain", "": "plain", "'": "single", '"': "double", "|": "block", ">": "block"}
-_KEY_LINE = re.compile(r"""^(?:"([^"\\]{1,80})"|'([^']{1,80})'|([^\s#'"{}\[\],&*!|>%@`:-][^:#{}\[\]]{0,80}?))[ \t]*:(?=\s|$)(.*)$""", re.MULTILINE)
+_KEY_LINE = re.compile(
+    r"""^(?:"([^"\\]{1,80})"|'([^']{1,80})'|([^\s#'"{}\[\],&*!|>%@`:-][^:#{}\[\]]{0,80}?))[ \t]*:(?=\s|$)(.*)$""", re.MULTILINE
+)
+_FIRST_LINE = re.compile(r"^([ \t]*)(?![ \t]|#|---|%|\r?$)", re.MULTILINE)
 
 
 def load(data: bytes, file: str, *, limits: Limits | None = None) -> Document:
@@ -34,6 +37,10 @@ def top_level_keys(head: bytes, name: str) -> dict[str, str]:
         text, _ = decode(head, name, Limits(size=len(head)))
     except Unreadable:
         text = head.decode("utf-8", errors="replace").replace("\0", "")
+    first = _FIRST_LINE.search(text)
+    if first and first.group(1):
+        # All keys of the top level may stand further in, as long as they stand in one column.
+        text = re.sub(rf"^{first.group(1)}", "", text, flags=re.MULTILINE)
     found: dict[str, str] = {}
     for match in _KEY_LINE.finditer(text):
         key = match.group(1) or match.group(2) or match.group(3)
@@ -79,7 +86,9 @@ def _read_yaml(text: str, file: str, limits: Limits) -> Node | None:
         except yaml.YAMLError as error:
             raise Unreadable([*tree.mistakes, *explain(error, text, file)]) from None
         except (ValueError, OverflowError):
-            raise Unreadable([*tree.mistakes, Mark(file).mistake("an escape in double quotes names no character", "put the text into single quotes")]) from None
+            raise Unreadable(
+                [*tree.mistakes, Mark(file).mistake("an escape in double quotes names no character", "put the text into single quotes")]
+            ) from None
     if tree.mistakes:
         raise Unreadable(tree.mistakes)
     return root
@@ -103,7 +112,12 @@ class _Tree:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    self.mistakes.append(self.mark(event).mistake("a second document begins here; a file holds one", "remove the line --- and what follows it, or make it a file of its own"))
+                    self.mistakes.append(
+                        self.mark(event).mistake(
+                            "a second document begins here; a file holds one",
+                            "remove the line --- and what follows it, or make it a file of its own",
+                        )
+                    )
                     break
             elif isinstance(event, yaml.NodeEvent):
                 root = self.node(event, events, 1)
@@ -113,7 +127,7 @@ class _Tree:
 
     def mark(self, event: yaml.Event) -> Mark:
         start = event.start_mark
-        return Mark(self.file, start.line + 1, start.column + 1)
+        return Mark(self.file, start.line + 1, start.column + 1) if start else Mark(self.file)
 
     def stop(self, mark: Mark, sentence: str, hint: str) -> Unreadable:
         return Unreadable([*self.mistakes, mark.mistake(sentence, hint)])
@@ -121,20 +135,30 @@ class _Tree:
     def count(self, mark: Mark, many: int) -> None:
         self.nodes += many
         if self.nodes > self.limits.nodes:
-            raise self.stop(mark, f"the file holds more than {self.limits.nodes:,} values (each use of an alias counts)", "write less, or attach a table")
+            raise self.stop(
+                mark,
+                f"the file holds more than {self.limits.nodes:,} values (each use of an alias counts)",
+                "write less, or attach a table",
+            )
 
-    def node(self, event: yaml.NodeEvent, events: Iterator[yaml.Event], depth: int) -> Node:
+    def node(self, event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
         mark = self.mark(event)
         if depth > self.limits.depth:
-            raise self.stop(mark, f"lists and mappings are nested more than {self.limits.depth} deep", "nothing here needs so many levels; look for brackets that are not closed")
+            raise self.stop(
+                mark,
+                f"lists and mappings are nested more than {self.limits.depth} deep",
+                "nothing here needs so many levels; look for brackets that are not closed",
+            )
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event, mark)
         before = self.nodes
         self.count(mark, 1)
-        anchor = event.anchor
+        anchor = getattr(event, "anchor", None)
         tag = getattr(event, "tag", None)
         if tag is not None and tag != "!":
-            self.mistakes.append(mark.mistake(f"{shown(str(tag), 30)}: YAML tags are not used here", "put the text into quotes if it begins with !"))
+            self.mistakes.append(
+                mark.mistake(f"{shown(str(tag), 30)}: YAML tags are not used here", "put the text into quotes if it begins with !")
+            )
         made: Node
         if isinstance(event, yaml.ScalarEvent):
             made = Scalar(mark, event.value, _STYLES.get(event.style, "plain"))
@@ -153,7 +177,11 @@ class _Tree:
     def alias(self, event: yaml.AliasEvent, mark: Mark) -> Node:
         name = shown(str(event.anchor), 30)
         if event.anchor not in self.anchors:
-            raise self.stop(mark, f"*{name}: there is no anchor of that name before this place", f'put the text into quotes if it begins with a star: "*{name}"')
+            raise self.stop(
+                mark,
+                f"*{name}: there is no anchor of that name before this place",
+                f'put the text into quotes if it begins with a star: "*{name}"',
+            )
         self.aliases += 1
         if self.aliases > self.limits.aliases:
             raise self.stop(mark, f"more than {self.limits.aliases} aliases are used", "write the values out")
@@ -168,7 +196,11 @@ class _Tree:
             key = self.node(below, events, depth + 1)
             value = self.node(next(events), events, depth + 1)
             if not isinstance(key, Scalar):
-                self.mistakes.append(key.mark.mistake("a key must be a text, not a list or a mapping", "write key: value; put a text that begins with [ or { into quotes"))
+                self.mistakes.append(
+                    key.mark.mistake(
+                        "a key must be a text, not a list or a mapping", "write key: value; put a text that begins with [ or { into quotes"
+                    )
+                )
             elif key.text in seen:
                 self.mistakes.append(twice(key, seen[key.text]))
             else:

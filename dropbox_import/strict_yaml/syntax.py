@@ -12,7 +12,7 @@ from dropbox_import.strict_yaml.text import place, shown
 
 _CURLY_DOUBLE = "“”„‟«»"
 _CURLY = _CURLY_DOUBLE + "‘’‚‛"
-_STRAIGHT = 'write straight quotes, " or \'; a word processor or a mail program changed them'
+_STRAIGHT = "write straight quotes, which a word processor or a mail program changed"
 _TAB = "use spaces to indent; set the editor to put spaces for the Tab key"
 _MOST = 20
 
@@ -20,7 +20,11 @@ _MOST = 20
 def quotes_from_a_word_processor(scalar: Scalar) -> list[Mistake]:
     """A mistake if the text is wrapped in curly quotes, which YAML does not take for quotes."""
     text = scalar.text
-    if scalar.plain and text and (text[0] in _CURLY or (text[-1] in _CURLY_DOUBLE and not any(mark in text[:-1] for mark in _CURLY_DOUBLE))):
+    if (
+        scalar.plain
+        and text
+        and (text[0] in _CURLY or (text[-1] in _CURLY_DOUBLE and not any(mark in text[:-1] for mark in _CURLY_DOUBLE)))
+    ):
         mark = scalar.mark if text[0] in _CURLY else Mark(scalar.mark.file, scalar.mark.line, scalar.mark.column + len(text) - 1)
         return [mark.mistake("curly quotes are no quotes in YAML; they would become part of the text", _STRAIGHT)]
     return []
@@ -33,7 +37,11 @@ def explain(error: yaml.YAMLError, text: str, file: str) -> list[Mistake]:
     for number, line in enumerate(lines, 1):
         indent = line[: len(line) - len(line.lstrip(" \t"))]
         if "\t" in indent and line.strip():
-            found.append(Mistake(file, number, indent.index("\t") + 1, "a tab stands at the beginning of this line; YAML takes only spaces there", _TAB))
+            found.append(
+                Mistake(
+                    file, number, indent.index("\t") + 1, "a tab stands at the beginning of this line; YAML takes only spaces there", _TAB
+                )
+            )
     own = _explain_one(error, text, lines, file)
     if not any(mistake.line == own.line for mistake in found):
         found.append(own)
@@ -63,7 +71,8 @@ def _explain_one(error: yaml.YAMLError, text: str, lines: list[str], file: str) 
     if "mapping values are not allowed" in problem:
         return here.mistake(
             "a colon stands where no key can end",
-            "put a text with a colon and a space into quotes; else check that the line above ends with a colon and that keys of one level begin in one column",
+            "put a text with a colon and a space into quotes; "
+            "else check that the line above ends with a colon and that keys of one level begin in one column",
         )
     if "while scanning a quoted scalar" in context or "while scanning a double-quoted" in context:
         return there.mistake("the quote that opens here is not closed", "close it; a quote inside single quotes is written twice: 'it''s'")
@@ -79,9 +88,14 @@ def _explain_one(error: yaml.YAMLError, text: str, lines: list[str], file: str) 
     if "tag" in context or "directive" in context:
         return here.mistake("a text cannot begin with ! or % without quotes", 'put it into quotes: "…"')
     if "simple key" in context or "could not find expected ':'" in problem:
-        return there.mistake("this line has no colon after its key", 'write "key: value" (a space follows the colon), or indent it as part of the line above')
+        return there.mistake(
+            "this line has no colon after its key", 'write "key: value" (a space follows the colon), or indent it as part of the line above'
+        )
     if "block mapping" in context or "block collection" in context or "document start" in problem:
-        return here.mistake("this line is not in step with the lines above", "keys of one level begin in the same column; items of a list begin with - in the same column")
+        return here.mistake(
+            "this line is not in step with the lines above",
+            "keys of one level begin in the same column; items of a list begin with - in the same column",
+        )
     if "block scalar" in context:
         return here.mistake("the text after | or > is not indented as it should be", "indent its lines by two spaces more than its key")
     return here.mistake("this cannot be read as YAML", "compare it with the example in the user guide")
@@ -89,7 +103,10 @@ def _explain_one(error: yaml.YAMLError, text: str, lines: list[str], file: str) 
 
 def _open(opening: str, closing: str, at: yaml.Mark, text: str) -> tuple[str, str]:
     if at.index >= len(text.rstrip()):
-        return f"the {opening} that opens here is not closed before the end of the file", f"add {closing}; or the file was cut while it was written"
+        return (
+            f"the {opening} that opens here is not closed before the end of the file",
+            f"add {closing}; or the file was cut while it was written",
+        )
     mark = place(text, at.index, "")
     return (
         f"inside the {opening} that opens here, something unexpected stands in line {mark.line}, column {mark.column}",

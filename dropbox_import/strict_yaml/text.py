@@ -37,12 +37,14 @@ def decode(data: bytes, file: str, limits: Limits) -> tuple[str, tuple[str, ...]
     """The text and notices about how it was read. Raises Unreadable where the bytes are no text we take."""
     whole = Mark(file)
     if len(data) > limits.size:
-        raise Unreadable([
-            whole.mistake(
-                f"the file has {len(data):,} bytes; at most {limits.size:,} are read",
-                "keep the sidecar to what describes the images; put data into a file and attach it",
-            )
-        ])
+        raise Unreadable(
+            [
+                whole.mistake(
+                    f"the file has {len(data):,} bytes; at most {limits.size:,} are read",
+                    "keep the sidecar to what describes the images; put data into a file and attach it",
+                )
+            ]
+        )
     if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         raise Unreadable([whole.mistake("the file is written in UTF-32, which is not read", _SAVE_AS_UTF8)])
     notices: tuple[str, ...] = ()
@@ -59,7 +61,14 @@ def decode(data: bytes, file: str, limits: Limits) -> tuple[str, tuple[str, ...]
     bad = _CONTROL.search(text)
     if bad:
         mark = place(text, bad.start(), file)
-        raise Unreadable([mark.mistake(f"the control character {_escape(bad.group())} cannot stand in a text file", "remove it; if it was typed, use another editor")])
+        raise Unreadable(
+            [
+                mark.mistake(
+                    f"the control character {_escape(bad.group())} cannot stand in a text file",
+                    "remove it; if it was typed, use another editor",
+                )
+            ]
+        )
     return text, notices
 
 
@@ -84,5 +93,6 @@ def _eight_bits(data: bytes, file: str) -> tuple[str, tuple[str, ...]]:
     except UnicodeDecodeError:
         raise Unreadable([mark.mistake("this is neither UTF-8 nor Windows-1252 text", _SAVE_AS_UTF8)]) from None
     return text, (
-        f"{shown(file, 200)}:{mark.line}:{mark.column}: the file is not UTF-8 and was read as Windows-1252; if letters like ä or µ look wrong, {_SAVE_AS_UTF8}",
+        f"{shown(file, 200)}:{mark.line}:{mark.column}: the file is not UTF-8 and was read as Windows-1252; "
+        f"if letters like ä or µ look wrong, {_SAVE_AS_UTF8}",
     )
