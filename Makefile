@@ -1,6 +1,7 @@
 # make demo    set up and show the main job, from drop to OMERO, with real images and the OMERO stand-in
 # make test    set up, check the house and run every test
 # make check   set up and check the house only: ruff, mypy, import-linter, tests/house
+# make tidy    set up and let ruff put the form right
 # make bench   set up and print the figures of benchmarks/
 # make lock    bring requirements/ up to date with pyproject.toml (UPGRADE=1: take newer versions)
 # make clean   remove the virtual environment and what tools left; the compiled Ice extension stays in its cache
@@ -11,7 +12,7 @@ export DROPBOX_IMPORT_VENV
 bin = "$(DROPBOX_IMPORT_VENV)"/bin
 TESTS ?=
 
-.PHONY: demo test check bench lock clean venv
+.PHONY: demo test check tidy bench lock clean venv
 .DEFAULT_GOAL := demo
 
 demo: venv
@@ -27,6 +28,9 @@ check: venv
 	@$(bin)/mypy --platform win32
 	@$(bin)/lint-imports --no-cache
 	@$(bin)/python -m pytest -q tests/house
+
+tidy: venv
+	@$(bin)/ruff check --fix --quiet . ; $(bin)/ruff format .
 
 bench: venv
 	@$(bin)/python -m benchmarks

@@ -23,7 +23,7 @@ OS_CHANGES = frozenset(
     "replace rmdir setxattr symlink truncate unlink utime".split()
 )
 SHUTIL_LOOKS = frozenset(("which", "disk_usage", "get_terminal_size"))
-METHOD_CHANGES = frozenset("chmod hardlink_to lchmod mkdir rename rmdir symlink_to touch unlink write_bytes write_text".split())
+METHOD_CHANGES = frozenset("chmod hardlink_to lchmod mkdir rename rmdir symlink_to unlink write_bytes write_text".split())
 READING_FLAGS = frozenset("O_RDONLY O_CLOEXEC O_DIRECTORY O_NOFOLLOW O_NONBLOCK O_NOCTTY O_BINARY O_PATH".split())
 MODE = re.compile(r"[rwaxbtU+]+")
 NO_DISK = ("disk", "standin")
@@ -67,6 +67,8 @@ def _changes_disk(module: Module, call: ast.Call) -> bool:
         method = call.func.attr
         if method == "replace":  # text.replace takes two, datetime.replace keywords
             return len(call.args) == 1 and not call.keywords
+        if method == "touch":  # of a path: no argument but keywords
+            return not call.args
         return method in METHOD_CHANGES or (method == "open" and _writes(_mode(call, 0), sure=False))
     return False
 

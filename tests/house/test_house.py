@@ -61,6 +61,7 @@ NO_DISK_CHANGES = [
     "from dropbox_import.disk import files\nfiles.rename(a, b)",
     "from dropbox_import.disk.files import rename\nrename(a, b)",
     "journal.open('some text')",
+    "book.touch(number)",
 ]
 
 
