@@ -41,8 +41,8 @@ def box_time(folder: Path, clock: Clock) -> float:
     """What the file system of `folder` takes for now. Proves on the way that one may write there."""
     probe = folder / f"{PROBE_PREFIX}{clock.token_bits(50):013x}"
     try:
-        disk.write_new(probe, b"")
         try:
+            disk.write_new(probe, b"")
             return probe.stat().st_mtime
         finally:
             disk.remove_file(probe)
@@ -83,7 +83,9 @@ def require_life(box: Path, folder: Path, clock: Clock) -> None:
     if last.alive:
         raise Paused(f"the daemon {last.instance} on {last.host} is about to stop and takes nothing new", hint=hint, code="daemon-down")
     raise Paused(
-        f"the daemon is not running: the last sign of life of {last.instance} on {last.host} is {ago(last.age)} old", hint=hint, code="daemon-down"
+        f"the daemon is not running: the last sign of life of {last.instance} on {last.host} is {ago(last.age)} old",
+        hint=hint,
+        code="daemon-down",
     )
 
 

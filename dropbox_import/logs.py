@@ -46,7 +46,7 @@ def about(*, drop: str | None = None, owner: str | None = None, step: str | None
 
 
 def hide(secret: str) -> None:
-    """From now on this very text never appears in the log of this process. Texts under 4 letters would hide half the log and are ignored."""
+    """From now on this very text never appears in the log of this process. Texts under 4 letters would hide half the log: ignored."""
     if len(secret) >= 4:
         _secrets.add(secret)
 
@@ -101,7 +101,7 @@ class _Line(logging.Formatter):
 
 
 class TextLine(_Line):
-    """`2026-11-22T09:39:12.123Z info    [20261122-… jdoe upload] 3 files uploaded`; under journald without the time, which it keeps itself."""
+    """`2026-11-22T09:39:12.123Z info    [20261122-… jdoe upload] 3 files uploaded`; under journald without the time."""
 
     def format(self, record: logging.LogRecord) -> str:
         about_what = " ".join(self.subjects(record).values())
@@ -147,7 +147,7 @@ def under_journald(stream: IO[str]) -> bool:
 
 
 def setup(level: str = "info", format: str = "text", stream: IO[str] | None = None) -> logging.Handler:
-    """Point all logging of this process at `stream` (stderr); a second call replaces the first. Returns the handler, which tests take off."""
+    """Point all logging of this process at `stream` (stderr); a second call replaces the first. Returns the handler."""
     target = sys.stderr if stream is None else stream
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:

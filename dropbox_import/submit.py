@@ -9,24 +9,23 @@ that rename, what was put there is taken back and the user's own files are as th
 from __future__ import annotations
 
 import getpass
+import glob
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dropbox_import.clock import Clock, SystemClock
-from dropbox_import.disk import files as disk
+from dropbox_import.delivery import Item, Progress, bring
 from dropbox_import.disk import names
 from dropbox_import.disk.trouble import as_ours
-from dropbox_import.errors import AccessDenied, ConfigError, MembersMissing, Rejected
+from dropbox_import.errors import ConfigError, MembersMissing, Rejected
 from dropbox_import.heartbeat import require_life
-from dropbox_import.settings import load_settings
+from dropbox_import.intake.globs import is_glob
+from dropbox_import.intake.ignored import is_never_taken
 from dropbox_import.sidecar import build, parse_sidecar
 from dropbox_import.spool.layout import MARKER, Layout
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +36,6 @@ class Submitted:
     files: tuple[Path, ...]
     bytes: int
     notices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One file to bring: from `source` to `name` below the folder of the sidecar."""
-
-    source: Path
-    name: str
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +85,12 @@ def submit(
     _require_free(base, [sidecar, *(item.name for item in (*items, *fresh))])
     if not even_if_down:
         require_life(place.box, place.folder, clock)
-    _bring(base, place.folder, [*items, *fresh], sidecar, data, move_first=len(items) if move else 0, on_progress=on_progress)
+    left = bring(base, place.folder, [*items, *fresh], sidecar, data, move_first=len(items) if move else 0, on_progress=on_progress)
     return Submitted(
         sidecar=base / sidecar,
         files=tuple(base / item.name for item in items),
         bytes=sum(item.size for item in items),
-        notices=request.notices,
+        notices=(*request.notices, *left),
     )
 
 
@@ -112,12 +102,15 @@ def find_place(drop: str | os.PathLike[str] | None, config: str | os.PathLike[st
         box = next((level for level in (given, *given.parents) if (level / MARKER).exists()), None)
         if box is None:
             raise ConfigError(
-                f"{given} is no drop box: there is no {MARKER} in it or above it", hint="Name the box, its drop folder, or your folder in it."
+                f"{given} is no drop box: there is no {MARKER} in it or above it",
+                hint="Name the box, its drop folder, or your folder in it.",
             )
         below = given.relative_to(box).parts
         if user is None and len(below) >= 2 and below[0] == "drop":
             user = below[1]
     elif config is not None:
+        from dropbox_import.settings import load_settings
+
         boxes = load_settings(Path(config)).boxes
         if len(boxes) != 1:
             raise ConfigError(
@@ -144,9 +137,12 @@ def plan(files: Sequence[str | os.PathLike[str]]) -> tuple[Item, ...]:
         source = Path(given)
         if source.is_dir() and not source.is_symlink():
             inside = sorted(path for path in source.rglob("*") if path.is_symlink() or not path.is_dir())
+            inside = [path for path in inside if not is_never_taken(path.relative_to(source).as_posix())]
             if not inside:
-                raise MembersMissing(f"the folder {source} is empty")
+                raise MembersMissing(f"the folder {source} is empty", hint="Hidden and temporary files do not count.")
             found += [_item(path, f"{source.absolute().name}/{path.relative_to(source).as_posix()}") for path in inside]
+        elif is_never_taken(source.name):
+            raise Rejected(f"{source} has the name of a hidden or temporary file", hint="Rename it.", code="bad-name")
         else:
             found.append(_item(source, source.name))
     if not found:
@@ -156,7 +152,9 @@ def plan(files: Sequence[str | os.PathLike[str]]) -> tuple[Item, ...]:
         other = seen.setdefault(names.same_key(item.name), item)
         if other is not item:
             raise Rejected(
-                f"{other.source} and {item.source} would both become {item.name}", hint="Rename one of them, or submit them apart.", code="name-taken"
+                f"{other.source} and {item.source} would both become {item.name}",
+                hint="Rename one of them, or submit them apart.",
+                code="name-taken",
             )
     return tuple(found)
 
@@ -165,13 +163,20 @@ def sidecar_text(
     fields: Mapping[str, Any], given: Sequence[str | os.PathLike[str]], items: Sequence[Item], attachments: Sequence[Item] = ()
 ) -> bytes:
     """The sidecar: what the user asks for, exactly these files, and their sizes."""
-    include = [f"{Path(one).absolute().name}/**" if Path(one).is_dir() else Path(one).name for one in given]
+    # A folder by its plain name is taken whole, with one rename.
+    include = [_literal(Path(one).absolute().name, folder=Path(one).is_dir()) for one in given]
     text: dict[str, Any] = {"schema": 1, **fields}
     text["files"] = {"include": include, "expect": {"count": len(items), "size": {item.name: item.size for item in items}}}
     if attachments:
         text["attachments"] = [*fields.get("attachments", ()), *({"file": item.name} for item in attachments)]
     text["end"] = True
     return build(text)
+
+
+def _literal(name: str, *, folder: bool) -> str:
+    if not is_glob(name):
+        return name
+    return glob.escape(name) + ("/**" if folder else "")
 
 
 def _item(source: Path, name: str) -> Item:
@@ -222,70 +227,3 @@ def _require_free(base: Path, wanted: Sequence[str]) -> None:
             hint="Nothing was submitted. Wait until it is taken, rename yours, or put them into a folder of their own with --folder.",
             code="name-taken",
         )
-
-
-def _bring(
-    base: Path, folder: Path, items: Sequence[Item], sidecar: str, data: bytes, *, move_first: int, on_progress: Progress | None
-) -> None:
-    """Steps that can each be taken back, and the sidecar's rename as the last one."""
-    undo: list[Callable[[], None]] = []
-    leave: list[Path] = []
-    total, so_far = sum(item.size for item in items), 0
-    try:
-        made: set[Path] = set()
-        for number, item in enumerate(items):
-            target = base / item.name
-            _make_parents(target.parent, folder, undo, made)
-            if number < move_first and _moved(item.source, target):
-                undo.append(partial(disk.rename, target, item.source))
-            else:
-                part = target.with_name(f"{target.name}.part")
-                undo.append(partial(disk.remove_file, part))
-                disk.copy_in(item.source, part)
-                disk.rename(part, target)
-                undo.append(partial(disk.remove_file, target))
-                if number < move_first:
-                    leave.append(item.source)
-            so_far += item.size
-            if on_progress is not None:
-                on_progress(item.name, so_far, total)
-        for level in sorted(made | {base}):
-            disk.sync_dir(level)
-        part = base / f"{sidecar}.part"
-        undo.append(partial(disk.remove_file, part))
-        disk.write_new(part, data)
-        disk.rename(part, base / sidecar)
-    except BaseException as error:
-        for step in reversed(undo):
-            try:
-                step()
-            except OSError:
-                # The first trouble is what the user must hear; a leftover without a sidecar is never imported.
-                continue
-        if isinstance(error, OSError):
-            raise as_ours(error, f"writing into {base}") from error
-        raise
-    disk.sync_dir(base)
-    for source in leave:
-        disk.remove_file(source)
-
-
-def _make_parents(wanted: Path, folder: Path, undo: list[Callable[[], None]], made: set[Path]) -> None:
-    missing = [level for level in (wanted, *wanted.parents) if level != folder and folder in level.parents and not level.exists()]
-    for level in reversed(missing):
-        disk.make_dir(level)
-        made.add(level)
-        undo.append(partial(disk.remove_dir, level))
-
-
-def _moved(source: Path, target: Path) -> bool:
-    """Renamed there; False when it is another volume, so that it must be copied."""
-    try:
-        disk.rename(source, target)
-    except PermissionError as error:
-        raise AccessDenied(f"{source} may not be moved: {error.strerror}", hint="Submit without --move; the files are then copied.") from error
-    except FileExistsError:
-        raise
-    except OSError:
-        return False
-    return True

@@ -16,7 +16,7 @@ from dropbox_import.cli.options import config_option, load
 from dropbox_import.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dropbox_import.daemon.check import Finding
+    from dropbox_import.daemon.findings import Finding
 
 WORDS: dict[str, tuple[str, terminal.Mood]] = {"ok": ("ok", "ok"), "warning": ("warning", "warning"), "problem": ("PROBLEM", "problem")}
 
@@ -53,8 +53,9 @@ def check(config: Path, no_omero: bool, output: str) -> int:
 
 
 def _all(config: Path, *, omero: bool) -> Iterator[Finding]:
-    from dropbox_import.daemon.check import Finding, check_host
+    from dropbox_import.daemon.check import check_host
     from dropbox_import.daemon.check_omero import ask_worker, check_omero
+    from dropbox_import.daemon.findings import Finding
 
     try:
         settings = load(config)
@@ -65,7 +66,9 @@ def _all(config: Path, *, omero: bool) -> Iterator[Finding]:
             where = f"{mistake.file}:{mistake.line}:{mistake.column}" if mistake.line else mistake.file
             yield Finding("problem", where, mistake.sentence, mistake.hint)
         return
-    yield Finding("ok", f"config {config}", f"can be used: {terminal.count(len(settings.boxes), 'box', 'boxes')}, instance {settings.instance}")
+    yield Finding(
+        "ok", f"config {config}", f"can be used: {terminal.count(len(settings.boxes), 'box', 'boxes')}, instance {settings.instance}"
+    )
     yield from check_host(settings)
     if omero:
         yield from check_omero(settings, ask_worker)

@@ -6,7 +6,7 @@ import importlib
 import logging
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -55,8 +55,10 @@ class Commands(click.Group):
             ctx.fail(f'There is no command "{name}".{meant}')
         return super().resolve_command(ctx, args)
 
-    def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:
-        code = _guarded(lambda: super(Commands, self).main(*args, standalone_mode=False, **kwargs))
+    def main(
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, standalone_mode: bool = True, **more: Any
+    ) -> Any:
+        code = _guarded(lambda: super(Commands, self).main(args, prog_name, standalone_mode=False, **more))
         if standalone_mode:
             sys.exit(int(code))
         return code
@@ -92,7 +94,7 @@ def debugging() -> bool:
     return _Debug.on
 
 
-def _guarded(work: Any) -> Exit | int:
+def _guarded(work: Callable[[], Any]) -> Exit | int:
     _Debug.on = False
     try:
         code = work()

@@ -61,7 +61,11 @@ def pick(drops: Sequence[DropSummary], wanted: str) -> DropSummary:
         return found[0]
     if found:
         ids = ", ".join(drop.id for drop in found[:5])
-        raise Rejected(f'"{wanted}" fits {len(found)} drops: {ids}{" ..." if len(found) > 5 else ""}', hint="Give the id.", code="ambiguous-drop")
+        raise Rejected(
+            f'"{wanted}" fits {len(found)} drops: {ids}{" ..." if len(found) > 5 else ""}', hint="Give the id.", code="ambiguous-drop"
+        )
     if any(wanted == drop.sidecar.rpartition("/")[2] for drop in drops):
-        raise Rejected(f"{wanted} is not taken yet, so it has no journal", hint="`dropbox-import status` says why it waits.", code="no-such-drop")
+        raise Rejected(
+            f"{wanted} is not taken yet, so it has no journal", hint="`dropbox-import status` says why it waits.", code="no-such-drop"
+        )
     raise Rejected(f'there is no drop "{wanted}"', hint="`dropbox-import status --all` lists the drops.", code="no-such-drop")

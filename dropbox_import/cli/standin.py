@@ -14,10 +14,20 @@ from dropbox_import.cli import terminal
 
 @click.command(short_help="Run a small OMERO stand-in for trying things out.")
 @click.option(
-    "--dir", "folder", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="DIR", help="Where it keeps its data; made if missing."
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="DIR",
+    help="Where it keeps its data; made if missing.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=4064, show_default=True, help="TLS port; 0 takes a free one.")
-@click.option("--users", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE", help="Users and groups, as JSON; without it: alice, bob, carol and the service account importer, each with their name as password.")
+@click.option(
+    "--users",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Users and groups, as JSON; without it: alice, bob, carol and the service account importer, each with their name as password.",
+)
 def standin(folder: Path, port: int, users: Path | None) -> int:
     """Run a small OMERO stand-in, for rehearsals without an OMERO server.
 

@@ -48,9 +48,9 @@ def status(config: Path, output: str, everything: bool) -> int:
     Exit codes: 0 nothing failed and nothing waits; 4 something in failed/ or held needs a person;
     5 nothing failed, but something waits.
     """
+    from dropbox_import.cli.waiting import waiting
     from dropbox_import.clock import SystemClock
     from dropbox_import.heartbeat import heartbeats
-    from dropbox_import.cli.waiting import waiting
     from dropbox_import.spool.survey import survey
 
     settings = load(config)
@@ -74,7 +74,10 @@ def in_order(drops: Iterable[DropSummary]) -> list[DropSummary]:
 def as_json(drops: Sequence[DropSummary], beats: dict[str, tuple[Heartbeat, ...]]) -> dict[str, Any]:
     """The answer for programs; every key is always there."""
     return {
-        "boxes": [{"path": path, "daemons": [{**dataclasses.asdict(beat), "alive": beat.alive} for beat in found]} for path, found in beats.items()],
+        "boxes": [
+            {"path": path, "daemons": [{**dataclasses.asdict(beat), "alive": beat.alive} for beat in found]}
+            for path, found in beats.items()
+        ],
         "counts": {state.value: sum(drop.state is state for drop in drops) for state in ORDER},
         "drops": [dataclasses.asdict(drop) for drop in drops],
     }
@@ -117,5 +120,7 @@ def daemon_line(box: str, beats: Sequence[Heartbeat]) -> str:
 def what(drop: DropSummary) -> str:
     """Why it waits or failed, else how far it is or what came of it."""
     if drop.state is DropState.DONE:
-        return f"{terminal.count(drop.images, 'image')} in {terminal.count(drop.filesets, 'fileset')}" + (f"; {drop.why}" if drop.why else "")
+        return f"{terminal.count(drop.images, 'image')} in {terminal.count(drop.filesets, 'fileset')}" + (
+            f"; {drop.why}" if drop.why else ""
+        )
     return terminal.visible(drop.why or drop.step)

@@ -16,7 +16,9 @@ from dropbox_import.errors import DropboxImportError
 @click.command(short_help="Say what is wrong with a sidecar, without a daemon.")
 @click.argument("sidecars", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SIDECAR...")
 @config_option(required=False)
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="json: the request as the daemon reads it.")
+@click.option(
+    "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="json: the request as the daemon reads it."
+)
 def validate(sidecars: tuple[Path, ...], config: Path | None, output: str) -> int:
     """Say everything that is wrong with a SIDECAR: file, line, column, and what to write instead.
 

@@ -11,28 +11,15 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from dropbox_import.daemon.check_secrets import check_secrets
+from dropbox_import.daemon.findings import CLOSED, Finding, may_take_over, me, user_name, user_number
 from dropbox_import.disk import volumes
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.errors import DropboxImportError
 from dropbox_import.settings import Box, Settings
 from dropbox_import.spool.layout import Layout, read_marker
-
-Level = Literal["ok", "warning", "problem"]
-CLOSED = 0o077
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of `check`: what was looked at, how it is, and what to type."""
-
-    level: Level
-    about: str
-    sentence: str
-    hint: str = ""
 
 
 def check_host(settings: Settings) -> Iterator[Finding]:
@@ -46,7 +33,9 @@ def check_host(settings: Settings) -> Iterator[Finding]:
         real = box.path.resolve()
         for other in seen:
             if real == other or real in other.parents or other in real.parents:
-                yield Finding("problem", str(box.path), f"the boxes {other} and {real} lie in one another", "Give each box a folder of its own.")
+                yield Finding(
+                    "problem", str(box.path), f"the boxes {other} and {real} lie in one another", "Give each box a folder of its own."
+                )
         seen.add(real)
 
 
@@ -55,11 +44,14 @@ def check_account() -> Iterator[Finding]:
     if sys.platform == "win32":
         return
     number = os.geteuid()
-    name = _user_name(number) or f"number {number}"
+    name = user_name(number) or f"number {number}"
     yield Finding("ok", "account", f"checked as user {name}; the daemon must run as the same user for this to hold")
     if number == 0:
         yield Finding(
-            "warning", "account", "root can do what the daemon's own account perhaps may not", "Check as that account: sudo -u ACCOUNT dropbox-import check ..."
+            "warning",
+            "account",
+            "root can do what the daemon's own account perhaps may not",
+            "Check as that account: sudo -u ACCOUNT dropbox-import check ...",
         )
 
 
@@ -70,13 +62,15 @@ def check_state_dir(path: Path) -> Iterator[Finding]:
         if os.access(above, os.W_OK | os.X_OK):
             yield Finding("ok", about, "will be made when the daemon starts")
         else:
-            yield Finding("problem", about, f"is not there and {above} may not be written", f"Type: sudo install -d -m 700 -o {_me()} {path}")
+            yield Finding(
+                "problem", about, f"is not there and {above} may not be written", f"Type: sudo install -d -m 700 -o {me()} {path}"
+            )
         return
     if not path.is_dir():
         yield Finding("problem", about, "is not a folder", "Name another path as state_dir.")
         return
     if not os.access(path, os.W_OK | os.X_OK):
-        yield Finding("problem", about, "may not be written", f"Type: sudo chown -R {_me()} {path}")
+        yield Finding("problem", about, "may not be written", f"Type: sudo chown -R {me()} {path}")
         return
     loose = sys.platform != "win32" and path.stat().st_mode & CLOSED
     if loose:
@@ -85,67 +79,6 @@ def check_state_dir(path: Path) -> Iterator[Finding]:
         yield Finding("warning", about, "lies on a network share; locks are not safe there", "Choose a folder on a local disk.")
     elif not loose:
         yield Finding("ok", about, "is there, closed to others, on a local disk")
-
-
-def check_secrets(settings: Settings) -> Iterator[Finding]:
-    """The files that hold or guard a secret: there, readable for us, and for nobody else."""
-    omero = settings.omero
-    if omero.password_file is not None:
-        yield from check_secret_file("omero.password_file", omero.password_file)
-    else:
-        yield from _check_other_password(settings)
-    if omero.ca_file is not None:
-        yield from _check_ca(omero.ca_file)
-    elif omero.insecure:
-        yield Finding(
-            "warning", "omero.insecure", "the server's certificate is not verified: anyone in between can read the password", "Set omero.ca_file and remove insecure."
-        )
-
-
-def check_secret_file(about: str, path: Path) -> Iterator[Finding]:
-    about = f"{about} {path}"
-    try:
-        mode = path.stat()
-        text = path.read_bytes()
-    except FileNotFoundError:
-        yield Finding("problem", about, "is not there", f"Type: sudo install -m 600 -o {_me()} /dev/null {path}, and write the password into it.")
-        return
-    except OSError as error:
-        yield Finding("problem", about, f"cannot be read: {error.strerror}", f"Type: sudo chown {_me()} {path}; sudo chmod 600 {path}")
-        return
-    if not text.strip():
-        yield Finding("problem", about, "is empty", "Write the password of the OMERO account into it, on one line.")
-    elif sys.platform != "win32" and mode.st_mode & CLOSED:
-        yield Finding("problem", about, f"others can read it (mode {stat.S_IMODE(mode.st_mode):04o})", f"Type: chmod 600 {path}")
-    else:
-        yield Finding("ok", about, "is there and only we can read it")
-
-
-def _check_other_password(settings: Settings) -> Iterator[Finding]:
-    from dropbox_import.settings.secrets import find_password
-
-    try:
-        source = find_password(settings)
-    except DropboxImportError as error:
-        yield Finding("problem", "password", error.sentence, error.hint)
-        return
-    if source.file is not None:
-        yield from check_secret_file("password", Path(source.file))
-    else:
-        yield Finding("ok", "password", f"is in the environment variable {settings.omero.password_env}")
-
-
-def _check_ca(path: Path) -> Iterator[Finding]:
-    about = f"omero.ca_file {path}"
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        yield Finding("problem", about, f"cannot be read: {error.strerror}", "Put the certificate of the server, or of who signed it, there in PEM form.")
-        return
-    if b"-----BEGIN CERTIFICATE-----" not in text:
-        yield Finding("problem", about, "holds no certificate in PEM form", f"Type: openssl x509 -inform der -in {path} -out {path}.pem, and name that.")
-    else:
-        yield Finding("ok", about, "holds a certificate")
 
 
 def check_box(box: Box) -> Iterator[Finding]:
@@ -169,16 +102,19 @@ def check_box(box: Box) -> Iterator[Finding]:
     if not usable:
         return
     yield from _check_closed(layout.inprogress)
-    wrong_volume = [
-        Finding("problem", str(target), *_rename_trouble(error, layout.inprogress, target))
-        for target in (layout.done, layout.failed)
-        if (error := _try_rename(layout.inprogress, target)) is not None
-    ]
+    wrong_volume = list(_check_volumes(layout))
     yield from wrong_volume
     if not wrong_volume:
         yield Finding("ok", about, "drop, inprogress, done and failed can be written and share a volume")
     yield _check_room(box)
     yield from _check_users(box, layout)
+
+
+def _check_volumes(layout: Layout) -> Iterator[Finding]:
+    for target in (layout.done, layout.failed):
+        error = _try_rename(layout.inprogress, target)
+        if error is not None:
+            yield Finding("problem", str(target), *_rename_trouble(error, layout.inprogress, target))
 
 
 def _check_folder(folder: Path, box: Path) -> Finding | None:
@@ -187,7 +123,7 @@ def _check_folder(folder: Path, box: Path) -> Finding | None:
     if folder.is_symlink():
         return Finding("problem", str(folder), "is a symbolic link", "Put a real folder there, or mount the volume at this place.")
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        return Finding("problem", str(folder), "may not be read and written", f"Type: sudo chown {_me()} {folder}")
+        return Finding("problem", str(folder), "may not be read and written", f"Type: sudo chown {me()} {folder}")
     return None
 
 
@@ -200,7 +136,10 @@ def _check_room(box: Box) -> Finding:
     free = volumes.free_bytes(box.path)
     if free < box.min_free:
         return Finding(
-            "problem", f"box {box.path}", f"has {_gb(free)} free, less than the {_gb(box.min_free)} of min_free: drops wait", "Make room, or lower min_free."
+            "problem",
+            f"box {box.path}",
+            f"has {_gb(free)} free, less than the {_gb(box.min_free)} of min_free: drops wait",
+            "Make room, or lower min_free.",
         )
     return Finding("ok", f"box {box.path}", f"has {_gb(free)} free")
 
@@ -212,7 +151,12 @@ def _check_users(box: Box, layout: Layout) -> Iterator[Finding]:
         if entry not in users:
             yield Finding("warning", str(entry), "is not a user's folder and is left alone", "Only folders belong here, one for each user.")
     if not users:
-        yield Finding("warning", str(layout.drop), "has no user's folder, so nobody can drop anything", f"Type: dropbox-import init {box.path} --user NAME")
+        yield Finding(
+            "warning",
+            str(layout.drop),
+            "has no user's folder, so nobody can drop anything",
+            f"Type: dropbox-import init {box.path} --user NAME",
+        )
     for folder in users:
         error = _try_rename(folder, layout.inprogress)
         if error is not None:
@@ -228,7 +172,7 @@ def _check_owner(box: Box, folder: Path) -> Iterator[Finding]:
     if sys.platform == "win32":
         return
     facts = folder.stat()
-    wanted = _user_number(folder.name)
+    wanted = user_number(folder.name)
     if wanted is None:
         yield Finding(
             "problem",
@@ -237,7 +181,7 @@ def _check_owner(box: Box, folder: Path) -> Iterator[Finding]:
             f"Rename the folder, or set check_file_owner: false for the box {box.path}.",
         )
     elif facts.st_uid != wanted:
-        owner = _user_name(facts.st_uid) or facts.st_uid
+        owner = user_name(facts.st_uid) or facts.st_uid
         yield Finding("warning", str(folder), f"belongs to {owner}, not to {folder.name}", f"Type: sudo chown {folder.name} {folder}")
     if facts.st_mode & 0o002 and not facts.st_mode & stat.S_ISVTX:
         yield Finding("warning", str(folder), "everybody can write into it", f"Type: sudo chmod o-w {folder}")
@@ -250,19 +194,6 @@ def _check_owner(box: Box, folder: Path) -> Iterator[Finding]:
         )
 
 
-def may_take_over() -> bool:
-    """Whether this process may change owner and mode of other people's files."""
-    if sys.platform == "win32" or os.geteuid() == 0:
-        return True
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return False
-    effective = next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
-    chown, override, fowner = 1 << 0, 1 << 1, 1 << 3
-    return effective & (chown | override | fowner) == chown | override | fowner
-
-
 def _try_rename(source: Path, target: Path) -> OSError | None:
     try:
         volumes.probe_rename(source, target)
@@ -273,37 +204,14 @@ def _try_rename(source: Path, target: Path) -> OSError | None:
 
 def _rename_trouble(error: OSError, source: Path, target: Path) -> tuple[str, str]:
     if error.errno == errno.EXDEV:
-        return f"a file cannot be renamed from {source} to {target}: they are two volumes", "Put both on one file system; a mount inside a box does not work."
+        return (
+            f"a file cannot be renamed from {source} to {target}: they are two volumes",
+            "Put both on one file system; a mount inside a box does not work.",
+        )
     barred = next((folder for folder in (source, target) if not os.access(folder, os.W_OK | os.X_OK)), None)
     ours = as_ours(error, f"a file cannot be moved from {source} to {target}")
-    return ours.sentence, f"Type: sudo setfacl -m u:{_me()}:rwx {barred}" if barred else ours.hint
+    return ours.sentence, f"Type: sudo setfacl -m u:{me()}:rwx {barred}" if barred else ours.hint
 
 
 def _gb(size: int) -> str:
     return f"{size / 1e9:.1f} GB"
-
-
-def _me() -> str:
-    return "SERVICE-ACCOUNT" if sys.platform == "win32" else _user_name(os.geteuid()) or str(os.geteuid())
-
-
-def _user_name(number: int) -> str | None:
-    if sys.platform == "win32":
-        return None
-    import pwd
-
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return None
-
-
-def _user_number(name: str) -> int | None:
-    if sys.platform == "win32":
-        return None
-    import pwd
-
-    try:
-        return pwd.getpwnam(name).pw_uid
-    except KeyError:
-        return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dropbox_import.clock import SystemClock
-from dropbox_import.daemon.check import Finding
+from dropbox_import.daemon.findings import Finding
 from dropbox_import.disk import files as disk
 from dropbox_import.errors import DropboxImportError, ServerUnavailable
 from dropbox_import.settings import Settings
@@ -34,7 +34,12 @@ def check_reachable(host: str, port: int) -> Iterator[Finding]:
     except TimeoutError:
         yield Finding("problem", about, "does not answer", "Open that port in the firewall between here and there, or correct omero.host.")
     except OSError as error:
-        yield Finding("problem", about, f"cannot be reached: {error.strerror or error}", "Start the OMERO server, or correct omero.host and omero.port.")
+        yield Finding(
+            "problem",
+            about,
+            f"cannot be reached: {error.strerror or error}",
+            "Start the OMERO server, or correct omero.host and omero.port.",
+        )
     else:
         yield Finding("ok", about, "can be reached")
 
@@ -42,7 +47,9 @@ def check_reachable(host: str, port: int) -> Iterator[Finding]:
 def judge_answer(answer: Mapping[str, Any], host: str) -> Iterator[Finding]:
     """What a log-in that worked tells: version, privilege, clock. Pure."""
     user = answer.get("user", "")
-    yield Finding("ok", "log-in", f"as {user} to OMERO {answer.get('server', '(unknown version)')} at {host}, over a connection that was accepted")
+    yield Finding(
+        "ok", "log-in", f"as {user} to OMERO {answer.get('server', '(unknown version)')} at {host}, over a connection that was accepted"
+    )
     privileges = list(answer.get("privileges") or ())
     if not answer.get("admin"):
         yield Finding(
@@ -52,18 +59,31 @@ def judge_answer(answer: Mapping[str, Any], host: str) -> Iterator[Finding]:
             f"An OMERO administrator types: omero user add {user} ... --privilege Sudo, or gives that privilege in OMERO.web.",
         )
     elif "Sudo" not in privileges:
-        yield Finding("problem", "privilege Sudo", f"{user} does not have it", "An OMERO administrator gives it in OMERO.web: Admin, Users, Edit, Sudo.")
+        yield Finding(
+            "problem",
+            "privilege Sudo",
+            f"{user} does not have it",
+            "An OMERO administrator gives it in OMERO.web: Admin, Users, Edit, Sudo.",
+        )
     else:
         yield Finding("ok", "privilege Sudo", f"{user} has it")
         more = sorted(set(privileges) - {"Sudo"})
         if more:
             yield Finding(
-                "warning", "privileges", f"{user} has {len(more)} more than it needs ({', '.join(more[:4])}{' ...' if len(more) > 4 else ''})", "Sudo alone is enough: take the others away."
+                "warning",
+                "privileges",
+                f"{user} has {len(more)} more than it needs ({', '.join(more[:4])}{' ...' if len(more) > 4 else ''})",
+                "Sudo alone is enough: take the others away.",
             )
     skew = answer.get("clock_skew")
     if isinstance(skew, (int, float)):
         if abs(skew) > SKEW_WARNING:
-            yield Finding("warning", "clock", f"OMERO's is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} ours", "Let NTP set both clocks: timedatectl set-ntp true")
+            yield Finding(
+                "warning",
+                "clock",
+                f"OMERO's is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} ours",
+                "Let NTP set both clocks: timedatectl set-ntp true",
+            )
         else:
             yield Finding("ok", "clock", f"OMERO's and ours differ by {abs(skew):.1f} s")
 
