@@ -1,0 +1,253 @@
+"""One thread per box: scans it, claims what is ready, drives its claims. A hung mount stops only its own box."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import queue
+import threading
+from dataclasses import asdict
+from typing import Any
+
+from dropbox_import.daemon.active import Active
+from dropbox_import.daemon.commands import Order
+from dropbox_import.daemon.pipeline import Pipeline
+from dropbox_import.daemon.shared import Shared
+from dropbox_import.disk import files
+from dropbox_import.disk.trouble import as_ours
+from dropbox_import.disk.volumes import free_bytes
+from dropbox_import.errors import DropboxImportError, JournalDamaged, ShareUnavailable
+from dropbox_import.intake import Intake
+from dropbox_import.model import Candidate, Waiting
+from dropbox_import.settings import Box
+from dropbox_import.spool import claim as claims
+from dropbox_import.spool import layout
+from dropbox_import.spool.layout import Layout, read_marker
+from dropbox_import.spool.steps import Step
+from dropbox_import.workers.replies import Reply
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 10.0
+_LONGEST_SLEEP = 5.0
+_SHARE_PAUSE = 30.0
+_MOST_ACTIVE = 1000  # claims at work at once; more wait in drop/, where they cost nothing
+
+
+class BoxRunner:
+    """`run` is the thread. `wake` may be called from anywhere."""
+
+    def __init__(self, box: Box, shared: Shared) -> None:
+        self.box = box
+        self.layout = Layout(box.path)
+        self._shared = shared
+        self._clock = shared.clock
+        self._intake = Intake(box, shared.clock)
+        self._pipeline = Pipeline(shared, self._post)
+        self._inbox: queue.SimpleQueue[tuple[Active, Step, Order, Reply] | None] = queue.SimpleQueue()
+        self._active: dict[str, Active] = {}
+        self._known: set[str] = set()
+        self._waiting: tuple[Waiting, ...] = ()
+        self._notices: tuple[str, ...] = ()
+        self._trouble: DropboxImportError | None = None
+        self._stop = threading.Event()
+        self._beat = 0
+        self._next_beat = self._next_scan = 0.0
+        self.scans = 0
+
+    # --- from other threads -------------------------------------------------------------
+
+    def wake(self, *, scan: bool = False) -> None:
+        if scan:
+            self._next_scan = 0.0
+        self._inbox.put(None)
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._inbox.put(None)
+
+    def state(self) -> dict[str, Any]:
+        """For status.json: what waits in drop/, what is at work and why it does not move."""
+        at_work = list(self._active.values())
+        return {
+            "box": str(self.box.path),
+            "trouble": self._trouble.sentence if self._trouble else "",
+            "waiting": [asdict(one) for one in self._waiting],
+            "notices": list(self._notices),
+            "active": [{"id": one.id, "step": one.claim.drop.last, "why": one.reason()} for one in at_work],
+        }
+
+    def needed_sessions(self) -> frozenset[int]:
+        """The sessions that claims of this box still refer to."""
+        found: set[int] = set()
+        for active in list(self._active.values()):
+            for state in active.claim.drop.filesets.values():
+                found |= set(state.fences) | ({state.attempt.session} if state.attempt is not None else set())
+            found |= {order.session for order in list(active.flying.values())}
+        return frozenset(found)
+
+    def moving(self) -> bool:
+        """Whether a claim is to go on by itself within moments: a poll, a look after a lost connection."""
+        outage = self._shared.outage
+        if outage.down and self._active and outage.due - self._clock.monotonic() < _LONGEST_SLEEP:
+            return True
+        paused = [active for active in list(self._active.values()) if any(wait.why is None for wait in list(active.waits.values()))]
+        return bool(paused) or not self._inbox.empty()
+
+    def busy(self) -> int:
+        return len(self._active)
+
+    def flying(self) -> int:
+        return sum(len(active.flying) for active in list(self._active.values()))
+
+    # --- the thread ---------------------------------------------------------------------
+
+    def run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._turn()
+            except Exception as error:  # a bug must not end the box
+                log.exception("a bug in the box %s; it goes on in a moment", self.box.path)
+                self._trouble = DropboxImportError(f"an internal error ({type(error).__name__}); the log has its story")
+                self._stop.wait(_LONGEST_SLEEP)
+        for active in self._active.values():
+            active.claim.close()
+
+    def _turn(self) -> None:
+        self._drain_inbox(self._sleep_for())
+        if self._stop.is_set():
+            return
+        now = self._clock.monotonic()
+        if now >= self._next_beat:
+            self._heartbeat(now)
+        if now >= self._next_scan and not self._trouble_of_share():
+            self._next_scan = now + self.box.scan_interval
+            self._scan()
+        for active in list(self._active.values()):
+            self._pipeline.advance(active)
+            if active.gone:
+                del self._active[active.id]
+
+    def _sleep_for(self) -> float:
+        now = self._clock.monotonic()
+        due = [self._next_scan, self._next_beat, now + _LONGEST_SLEEP]
+        due += [when for one in self._active.values() if (when := one.next_due(now)) is not None]
+        if self._shared.outage.down:
+            due.append(self._shared.outage.due)
+        return max(0.0, min(due) - now)
+
+    def _drain_inbox(self, timeout: float) -> None:
+        """Wait for one thing to happen, then take all that has."""
+        try:
+            item = self._inbox.get(timeout=timeout) if timeout > 0 else self._inbox.get_nowait()
+            while True:
+                if item is not None:
+                    active, step, order, reply = item
+                    self._pipeline.reply(active, step, order, reply)
+                item = self._inbox.get_nowait()
+        except queue.Empty:
+            return
+
+    def _post(self, active: Active, step: Step, order: Order, reply: Reply) -> None:
+        self._inbox.put((active, step, order, reply))
+
+    # --- the box ------------------------------------------------------------------------
+
+    def _trouble_of_share(self) -> bool:
+        """Whether the box is not to be touched now: its marker is missing. Told once at start and end."""
+        try:
+            read_marker(self.box.path)
+        except ShareUnavailable as error:
+            if self._trouble is None:
+                log.error("%s", error.sentence, extra={"step": "share-gone"})
+            self._trouble = error
+            self._next_scan = self._clock.monotonic() + min(_SHARE_PAUSE, 3 * self.box.scan_interval)
+            return True
+        if self._trouble is not None:
+            log.warning("the box %s can be used again", self.box.path, extra={"step": "share-back"})
+            self._trouble = None
+        return False
+
+    def _heartbeat(self, now: float) -> None:
+        self._next_beat = now + HEARTBEAT_SECONDS
+        self._beat += 1
+        facts = {
+            "instance": self._shared.instance.name,
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "interval": HEARTBEAT_SECONDS,
+            "beat": self._beat,
+            "accepting": not self._shared.draining.is_set(),
+        }
+        if self.layout.marker.exists():
+            try:
+                text = json.dumps(facts).encode()
+                files.replace(self.layout.heartbeat(self._shared.instance.name), text, durable=False)
+            except OSError as error:
+                log.warning("no heartbeat can be written: %s", error, extra={"step": "heartbeat"})
+
+    def _scan(self) -> None:
+        try:
+            self._pick_up_claims()
+            found = self._intake.scan()
+        except OSError as error:
+            self._trouble = as_ours(error, f"scanning {self.box.path}")
+            log.warning("%s", self._trouble.sentence, extra={"step": "scan"})
+            return
+        self.scans += 1
+        self._waiting = found.waiting
+        for notice in found.notices:
+            if notice not in self._notices:
+                log.warning("%s", notice, extra={"step": "scan"})
+        self._notices = found.notices
+        if not self._shared.draining.is_set():
+            for candidate in found.ready:
+                self._claim(candidate)
+
+    def _pick_up_claims(self) -> None:
+        """Claims of this instance that nobody drives: after a start, the second part of a drop, one that an administrator moved back."""
+        folder = self.layout.instance(self._shared.instance.name)
+        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        for name in names:
+            if not layout.is_id(name) or name in self._active:
+                continue
+            try:
+                claim = claims.load(self.layout, folder / name, self._clock)
+            except JournalDamaged as error:
+                if name not in self._known:
+                    log.error("%s", error, extra={"drop": name, "step": "held"})
+                self._known.add(name)
+                continue
+            self._active[name] = Active(claim)
+        self._known &= set(names)
+
+    def _claim(self, candidate: Candidate) -> None:
+        now = self._clock.monotonic()
+        name = f"{candidate.folder}/{candidate.sidecar.path}"
+        if self._pipeline.put_back.get(name, 0.0) > now or len(self._active) >= _MOST_ACTIVE:
+            return
+        try:
+            if free_bytes(self.box.path) < self.box.min_free:
+                self._tell_once("less than min_free is free on the volume of the box, so nothing new is taken")
+                return
+            claim = claims.take(self.layout, self._shared.instance.name, candidate, self._clock)
+        except FileNotFoundError:
+            return  # it left the folder since the scan; what was begun of the claim is removed at the next one
+        except OSError as error:
+            trouble = as_ours(error, f"taking {candidate.sidecar.path}")
+            self._pipeline.put_back[name] = now + self._shared.settings.retry.delays[0]
+            log.warning("%s waits: %s", candidate.sidecar.path, trouble.sentence, extra={"owner": candidate.owner, "step": "claim"})
+            return
+        active = Active(claim)
+        self._active[active.id] = active
+        log.info("taken: %s", candidate.sidecar.path, extra={"drop": active.id, "owner": candidate.owner, "step": "claim"})
+        self._pipeline.advance(active)
+        if active.gone:
+            del self._active[active.id]
+
+    def _tell_once(self, sentence: str) -> None:
+        if sentence not in self._notices:
+            log.warning("%s", sentence, extra={"step": "scan"})
+            self._notices = (*self._notices, sentence)

@@ -1,0 +1,86 @@
+"""Waiting is not failing: one outage of the server is one state, told once, with tries that grow apart."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from dropbox_import.clock import Clock
+from dropbox_import.errors import DropboxImportError
+
+log = logging.getLogger(__name__)
+
+
+QUICK_LOOK = 2.0  # seconds: a lost connection is often no outage, so the first look comes soon
+
+
+class Backoff:
+    """When to try again: `delays` in seconds one after another, the last one for ever, each stretched by up to `jitter`."""
+
+    def __init__(self, delays: Sequence[float], jitter: float, clock: Clock) -> None:
+        self._delays = tuple(delays) or (600.0,)
+        self._jitter = jitter
+        self._clock = clock
+
+    def due(self, tries: int) -> float:
+        """The moment (monotonic seconds) of the next try after `tries` (>= 1) of them failed."""
+        delay = self._delays[min(tries, len(self._delays)) - 1]
+        return self._clock.monotonic() + delay * (1 + self._jitter * self._clock.jitter())
+
+
+class Outage:
+    """Is OMERO to be asked now? While it is down one caller at a time may try, when the next try is due."""
+
+    def __init__(self, backoff: Backoff, clock: Clock) -> None:
+        self._backoff = backoff
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._tries = 0
+        self._due = 0.0
+        self._probing = False
+        self.reason = ""
+        self.since = ""
+
+    @property
+    def down(self) -> bool:
+        return self._tries > 0
+
+    @property
+    def due(self) -> float:
+        return self._due
+
+    def may_ask(self) -> bool:
+        with self._lock:
+            if not self._tries:
+                return True
+            if self._probing or self._clock.monotonic() < self._due:
+                return False
+            self._probing = True
+            return True
+
+    def failed(self, error: DropboxImportError) -> None:
+        """A call ended because the server is not to be had."""
+        with self._lock:
+            first = not self._tries
+            if not first and not self._probing:
+                return  # a straggler of the same outage
+            self._tries += 1
+            self._probing = False
+            self._due = self._clock.monotonic() + QUICK_LOOK if first else self._backoff.due(self._tries - 1)
+            self.reason = error.sentence
+            if first:
+                self.since = self._clock.now().isoformat(timespec="seconds")
+        if first:
+            log.warning("OMERO cannot be used: %s Everything waits until it can.", error.sentence, extra={"step": "outage-begins"})
+
+    def undecided(self) -> None:
+        """A try ended without saying whether OMERO is there: somebody else may try."""
+        with self._lock:
+            self._probing = False
+
+    def worked(self) -> None:
+        with self._lock:
+            was, self._tries, self._probing, self.reason = self._tries, 0, False, ""
+        if was:
+            log.warning("OMERO can be used again", extra={"step": "outage-ends"})

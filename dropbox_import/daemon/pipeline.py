@@ -1,0 +1,286 @@
+"""Performs what `next_steps` allows: disk steps at once, worker steps by command and reply.
+
+Intent, sync, act: every record that a step needs is on the disk before the step is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from dropbox_import.daemon.active import Active
+from dropbox_import.daemon.commands import Order, order_for
+from dropbox_import.daemon.outcomes import failure_data
+from dropbox_import.daemon.replies import Replies
+from dropbox_import.daemon.shared import Happening, Shared
+from dropbox_import.disk.trouble import as_ours
+from dropbox_import.errors import ClaimLost, DropboxImportError, JournalDamaged, Rejected
+from dropbox_import.plain import to_plain
+from dropbox_import.spool import claim as claims
+from dropbox_import.spool import filing
+from dropbox_import.spool.journal import Record
+from dropbox_import.spool.steps import Do, Step, World, next_steps
+from dropbox_import.workers.protocol import Command, Role
+from dropbox_import.workers.replies import Reply
+
+log = logging.getLogger(__name__)
+
+Post = Callable[[Active, Step, Order, Reply], None]
+
+_RELEASED_PAUSE = 30.0  # seconds before a drop that was put back is taken again
+_MOST_INSPECTIONS = 3
+
+
+class Pipeline:
+    """For one box. `post` hands a worker's reply to the box's own thread. Nothing here is called from another thread."""
+
+    def __init__(self, shared: Shared, post: Post) -> None:
+        self._shared = shared
+        self._post = post
+        self._replies = Replies(shared)
+        self._commands = 0
+        self.put_back: dict[str, float] = {}  # sidecars that were released, and until when they are left alone
+
+    # --- what may be done now ---------------------------------------------------------
+
+    def advance(self, active: Active) -> None:
+        """Do all that can be done now for one claim. Never raises for trouble of the drop, the disk or the server."""
+        while not active.gone and active.held is None:
+            try:
+                if not self._one_round(active):
+                    return
+            except JournalDamaged as error:
+                active.held = error
+                log.error("%s", error, extra={"drop": active.id, "step": "held"})
+                return
+
+    def _one_round(self, active: Active) -> bool:
+        """True when something changed, so that the next steps must be asked for again."""
+        self._replies.reconcile(active)
+        now = self._shared.clock.monotonic()
+        steps = sorted(next_steps(active.claim.drop, self.world(active)), key=lambda step: (step.do, step.key, step.number))
+        for step in steps:
+            if not active.idle(step, now):
+                continue
+            try:
+                if self._perform(active, step):
+                    return True
+            except OSError as error:
+                self._disk_trouble(active, step, error)
+            except ClaimLost as error:
+                log.info("%s", error, extra={"drop": active.id, "step": "claim-lost"})
+                claims.remove(active.claim)
+                self._leave(active, "lost")
+                return False
+        return False
+
+    def world(self, active: Active) -> World:
+        shared, drop = self._shared, active.claim.drop
+        busy = bool(drop.owner) and not shared.submissions.enter(drop.owner, drop.submission, active.id)
+        return World(
+            held=shared.book.held(active.id),
+            open=shared.book.open_for(drop.owner),
+            sessions=shared.book.states(),
+            ended_for=shared.book.ended_for(),
+            submission_busy=busy,
+            draining=shared.draining.is_set(),
+        )
+
+    # --- doing it ---------------------------------------------------------------------
+
+    def _perform(self, active: Active, step: Step) -> bool:
+        claim = active.claim
+        match step.do:
+            case Do.REMOVE_CLAIM:
+                claims.remove(claim)
+                self._leave(active, "removed")
+            case Do.GATHER:
+                claims.gather(claim)
+                self._tell(active, "claimed", claim.drop.candidate.sidecar.path if claim.drop.candidate else "")
+            case Do.RELEASE:
+                self._release(active)
+            case Do.LOSE:
+                self._lose(active, step.key, "no worker holds it any more")
+            case Do.UNRESOLVE:
+                claim.append(Record("unresolve"), Record("try-again", {}, step.key))
+            case Do.FAIL:
+                claim.append(Record("fileset-failed", self._why_failed(active, step.key), step.key))
+            case Do.MESSAGES:
+                filing.messages(claim)
+            case Do.SPLIT:
+                filing.split(claim, self._shared.clock)
+                self._shared.wake_all()
+            case Do.FILE:
+                self._file(active)
+            case _:
+                return self._send(active, step)
+        active.succeeded(step)
+        return True
+
+    def _release(self, active: Active) -> None:
+        drop = active.claim.drop
+        assert drop.candidate is not None and drop.release is not None
+        log.info("put back: %s", drop.release.sentence, extra={"drop": active.id, "step": "release"})
+        self.put_back[f"{drop.candidate.folder}/{drop.candidate.sidecar.path}"] = self._shared.clock.monotonic() + _RELEASED_PAUSE
+        if claims.release(active.claim):
+            self._leave(active, "released")
+
+    def _file(self, active: Active) -> None:
+        drop = active.claim.drop
+        place = filing.file(active.claim)
+        outcome = "failed" if drop.has_failures and not drop.two_outcomes else "done"
+        why = drop.failure.sentence if drop.failure else ""
+        log.info("filed at %s", place, extra={"drop": active.id, "owner": drop.owner, "step": outcome})
+        self._leave(active, outcome, why)
+
+    @staticmethod
+    def _why_failed(active: Active, key: str) -> dict[str, object]:
+        state = active.claim.drop.filesets[key]
+        files = ", ".join(one.path for one in state.plan.files)
+        if state.error is not None:
+            return {
+                "code": state.error.get("code", "rejected"),
+                "sentence": state.error.get("sentence", ""),
+                "hint": state.error.get("hint", ""),
+            }
+        if state.refused:
+            sentence = f"OMERO's checksum of {files} differed from ours {state.refused} times"
+            return {
+                "code": "checksum",
+                "sentence": sentence,
+                "hint": "Ask the administrator to look at the storage; the file may also be changing.",
+            }
+        sentence = f"the importer died {state.deaths} times while it worked on {files}"
+        return {"code": "poison", "sentence": sentence, "hint": "Ask the administrator to look at the log of the service for this drop."}
+
+    def _send(self, active: Active, step: Step) -> bool:
+        """Send a worker step, if sessions, slots and the server allow it. True when the journal changed without sending."""
+        shared, drop = self._shared, active.claim.drop
+        if step.do is Do.COMMIT and self._members_changed(active, step):
+            return True
+        order = self._order(active, step)
+        if order is None:
+            told: dict[str, object] = {"made": [], "refused": []}
+            active.claim.append(Record("annotated", told if step.key else {"on": step.group, **told}, step.key))
+            return True
+        worker = shared.book.worker_of(order.session) if order.session else None
+        if order.session and worker is None:
+            return False  # its worker has just died: the session will be joined
+        if step.do is Do.OPEN_SESSION and not shared.book.want(drop.owner, step.group):
+            return False
+        if step.do is Do.BEGIN:
+            size = sum(one.size for one in drop.filesets[step.key].plan.files)
+            alone = step.key in active.suspects or drop.filesets[step.key].deaths > 0
+            if not shared.slots.take((active.id, step.key), drop.owner, size, alone=alone):
+                return False
+        if order.role == "importer" and not shared.outage.may_ask():
+            return False
+        if order.intents:
+            active.claim.append(*order.intents)
+        self._dispatch(active, step, order, worker)
+        return False
+
+    def _order(self, active: Active, step: Step) -> Order | None:
+        shared, drop = self._shared, active.claim.drop
+        if step.do is Do.END_SESSION:
+            return self._end_or_join(step)
+        members = [to_plain(one) for one in claims.members_now(active.claim)] if step.do is Do.INSPECT else []
+        group = str((drop.resolved or {}).get("group", ""))
+        session = shared.book.open_for(drop.owner).get(group, 0)
+        return order_for(step, drop, active.claim.path, session, members)
+
+    def _end_or_join(self, step: Step) -> Order:
+        """End a session that a worker of ours has.
+
+        One that none has is joined first, to learn whether started imports in it can still be asked for.
+        """
+        book = self._shared.book
+        book.retire(step.number)
+        if book.states().get(step.number) == "joinable":
+            return Order("importer", "join_session", {"session": step.number})
+        return Order("importer", "end_session", {"session": step.number}, step.number)
+
+    def _dispatch(self, active: Active, step: Step, order: Order, worker: int | None) -> None:
+        if order.do == "end_session" and self._shared.book.holds_anything(order.session):
+            active.pause(step, self._shared.clock.monotonic() + 1.0)
+            return
+        self._commands += 1
+        command = Command(self._commands, order.do, order.args, active.id, order.key, order.attempt)
+        active.flying[(step.do, step.key)] = order
+        role: Role = "inspector" if order.role == "inspector" else "importer"
+        alone = role == "inspector" and active.claim.drop.deaths > 0
+        extra = {"drop": active.id, "owner": active.claim.drop.owner, "step": order.do}
+        log.debug("%s", order.do, extra=extra)
+        self._shared.workers.submit(role, command, lambda reply: self._post(active, step, order, reply), worker=worker, alone=alone)
+
+    def _members_changed(self, active: Active, step: Step) -> bool:
+        """I4: the members must still be what was sent. If not: that attempt is dropped and the files are looked at again."""
+        drop = active.claim.drop
+        plan = drop.filesets[step.key].plan
+        now = {one.path: one for one in claims.members_now(active.claim)}
+        changed = [one.path for one in plan.files if one.path not in now or not claims.same_file(one, now[one.path])]
+        if not changed:
+            return False
+        log.warning("%s changed during the upload", ", ".join(changed), extra={"drop": active.id, "step": "commit"})
+        self._lose(active, step.key, "its files changed")
+        records = []
+        if drop.inspections >= _MOST_INSPECTIONS:
+            told = f"{', '.join(changed)} changed again and again during the upload"
+            hint = "Put it into the drop folder again when the program that writes it has ended."
+            records.append(Record("fileset-failed", {"code": "file-changes", "sentence": told, "hint": hint}, step.key))
+        else:
+            records.append(Record("reinspect"))
+        active.claim.append(*records)
+        return True
+
+    def _lose(self, active: Active, key: str, why: str) -> None:
+        attempt = active.claim.drop.filesets[key].attempt
+        if attempt is not None:
+            self._shared.book.let_go(active.id, key, attempt.number)
+        active.claim.append(Record("lost", {"why": why}, key))
+        self._shared.slots.give_back((active.id, key))
+
+    # --- what came back ---------------------------------------------------------------
+
+    def reply(self, active: Active, step: Step, order: Order, reply: Reply) -> None:
+        """Take a worker's answer. The claim may have gone on meanwhile only by this very reply."""
+        active.flying.pop((step.do, step.key), None)
+        if step.do is Do.OPEN_SESSION:
+            self._shared.book.unwant(active.claim.drop.owner, step.group)
+        if active.gone:
+            return
+        try:
+            self._replies.take(active, step, order, reply)
+        except Rejected as error:  # a step of the drop as a whole
+            active.claim.append(Record("failed", failure_data(error)))
+        except OSError as error:
+            self._disk_trouble(active, step, error)
+        except JournalDamaged as error:
+            active.held = error
+
+    def _disk_trouble(self, active: Active, step: Step, error: OSError) -> None:
+        """Nothing was done that is not journaled. Read the journal anew (its descriptor may be bad) and try later."""
+        trouble = as_ours(error, f"{step.do} of drop {active.id}")
+        self._wait(active, step, trouble)
+        try:
+            active.claim.close()
+            active.claim = claims.load(active.claim.box, active.claim.path, self._shared.clock)
+        except OSError as again:
+            log.debug("the claim cannot be read now: %s", again, extra={"drop": active.id})
+
+    def _wait(self, active: Active, step: Step, error: DropboxImportError) -> None:
+        tries = active.tries(step) + 1
+        active.pause(step, self._shared.backoff.due(tries), error)
+        if tries == 1:
+            log.warning("%s waits: %s", step.do, error.sentence, extra={"drop": active.id, "step": step.do.value}, exc_info=error)
+
+    def _leave(self, active: Active, what: str, says: str = "") -> None:
+        active.gone = True
+        active.claim.close()
+        self._shared.submissions.leave(active.id)
+        self._shared.slots.forget(active.id)
+        self._tell(active, what, says)
+        self._shared.wake_all()
+
+    def _tell(self, active: Active, what: str, says: str = "") -> None:
+        self._shared.tell(Happening(active.id, what, says))

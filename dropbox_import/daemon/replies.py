@@ -1,0 +1,219 @@
+"""What a worker's reply means: records for the journal, news for the session book, a pause, or an end.
+
+An error is judged by its class alone: wrong drops are filed as failed, trouble that is not the
+drop's fault waits, an unknown outcome is asked for, a bug is logged and waits.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from dropbox_import.daemon.active import Active
+from dropbox_import.daemon.commands import Order
+from dropbox_import.daemon.outcomes import failure_data, records_of
+from dropbox_import.daemon.shared import Shared
+from dropbox_import.errors import ConfigError, DropboxImportError, OutcomeUnknown, Rejected, ServerUnavailable, TryLater
+from dropbox_import.spool.fold import Phase
+from dropbox_import.spool.journal import Record
+from dropbox_import.spool.steps import Do, Step
+from dropbox_import.workers.protocol import NOT_HELD
+from dropbox_import.workers.replies import Reply
+
+log = logging.getLogger(__name__)
+
+_POLL_FIRST, _POLL_LONGEST = 0.2, 5.0
+_ASK_AGAIN = 30.0
+_UNKNOWN_PAUSE = 2.0
+_MOST_CONFIRMS = 20
+_OF_THE_DROP = frozenset({Do.INSPECT, Do.OPEN_SESSION, Do.RESOLVE, Do.TARGET})
+_OF_AN_ATTEMPT = frozenset({Do.SEND, Do.COMMIT, Do.POLL})
+_CONNECTION_GONE = frozenset({"connection-lost", "no-answer", "session-gone", "unreachable"})
+_EVERYBODY = frozenset({"login", "server-disk-full"})  # codes of trouble that every drop has
+
+
+class Replies:
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+
+    def reconcile(self, active: Active) -> None:
+        """Bring the journal up to what a joined session says of this drop's attempts whose outcome was unknown."""
+        for key, state in active.claim.drop.filesets.items():
+            attempt = state.attempt
+            if attempt is None:
+                continue
+            told = self._shared.book.joined(active.id, key, attempt.number)
+            if told is None:
+                continue
+            if attempt.phase is Phase.BEGIN:
+                active.claim.append(Record("begun", {"fileset": told["fileset"]}, key, attempt.number))
+            elif attempt.phase is Phase.COMMIT and told["phase"] == "committed":
+                active.claim.append(Record("committed", {}, key, attempt.number))
+
+    def take(self, active: Active, step: Step, order: Order, reply: Reply) -> None:
+        """Raises Rejected for what is wrong with the drop as a whole; OSError, JournalDamaged of the journal."""
+        if reply.died:
+            self._died(active, step, reply)
+        if reply.error is None and reply.result is not None:
+            if order.role == "importer":
+                self._shared.outage.worked()
+            self._done(active, step, order, reply, reply.result)
+        elif reply.error is not None:
+            self._failed(active, step, order, reply, reply.error)
+
+    # --- it worked ----------------------------------------------------------------------
+
+    def _done(self, active: Active, step: Step, order: Order, reply: Reply, result: dict[str, object]) -> None:
+        shared, book = self._shared, self._shared.book
+        if self._session_news(active, step, order, reply, result):
+            return
+        if order.session:
+            book.touch(order.session)
+        if step.do is Do.BEGIN:
+            book.hold(active.id, step.key, order.attempt, order.session, reply.worker)
+        if step.do is Do.SEND:
+            shared.slots.sent((active.id, step.key))
+        records = records_of(step, active.claim.drop, result, attempt=order.attempt, ended=dict(book.ended_for()))
+        if records:
+            active.claim.append(*records)
+            active.succeeded(step)
+            if step.do is Do.POLL:
+                self._let_go(active, step.key, order.attempt)
+        elif step.do is Do.POLL:
+            tries = active.tries(step)
+            active.pause(step, shared.clock.monotonic() + min(_POLL_LONGEST, _POLL_FIRST * 1.5**tries))
+        else:
+            self._not_confirmed(active, step, result)
+
+    def _session_news(self, active: Active, step: Step, order: Order, reply: Reply, result: dict[str, object]) -> bool:
+        """Session steps change the book, not the journal. True when it was one."""
+        shared, book = self._shared, self._shared.book
+        match order.do:
+            case "open_session":
+                number, group = int(str(result["session"])), str(result["group"])
+                book.opened(number, active.claim.drop.owner, group, reply.worker, default=not step.group)
+                shared.wake_all()
+            case "join_session":
+                number = int(str(order.args["session"]))
+                if result["state"] == "joined":
+                    attempts = result.get("attempts", [])
+                    book.join(number, reply.worker, list(attempts) if isinstance(attempts, list) else [])
+                else:
+                    book.mark(number, "ended")
+                shared.wake_all()
+            case "session_state":
+                closed = result["closed"]
+                book.mark(step.number, "unknown" if closed is False else "ended")
+                if closed is False:
+                    active.pause(step, shared.clock.monotonic() + _ASK_AGAIN)
+            case "end_session":
+                book.mark(step.number, "ended")
+                shared.wake_all()
+            case _:
+                return False
+        if order.do != "session_state":
+            active.succeeded(step)
+        return True
+
+    def _not_confirmed(self, active: Active, step: Step, result: dict[str, object]) -> None:
+        """OMERO said that the import is done, but the images are not whole (yet): asked again, and in the end told."""
+        if active.pause(step, self._shared.clock.monotonic() + _POLL_LONGEST) < _MOST_CONFIRMS:
+            return
+        problems = result.get("problems", [])
+        text = "; ".join(str(problem) for problem in problems) if isinstance(problems, list) else ""
+        imported = Record("imported", {"fileset": step.number, "images": result.get("images", []), "files": []}, step.key)
+        active.claim.append(Record("attention", {"text": f"OMERO's images of this fileset are not complete: {text}"}), imported)
+        active.succeeded(step)
+
+    # --- it did not ---------------------------------------------------------------------
+
+    def _died(self, active: Active, step: Step, reply: Reply) -> None:
+        """A worker died by itself with this command. It counts only if nothing else was in that worker; otherwise it runs alone next time."""
+        self._shared.book.worker_gone(reply.worker)
+        if reply.company:
+            active.suspects.add(step.key)
+            return
+        active.claim.append(Record("death", {"step": step.do.value}, step.key))
+        drop = active.claim.drop
+        if step.do is Do.INSPECT and drop.deaths >= 3:
+            raise Rejected(
+                "the program that looks into image files died three times with the files of this drop",
+                hint="One of the files is damaged in an unusual way; ask the administrator to look at the log of the service.",
+            )
+
+    def _failed(self, active: Active, step: Step, order: Order, reply: Reply, error: DropboxImportError) -> None:
+        shared, claim = self._shared, active.claim
+        outage = isinstance(error, (ServerUnavailable, ConfigError)) or error.kind in _EVERYBODY
+        if order.role == "importer" and not reply.died and reply.worker:
+            if outage and error.kind != "session-gone":
+                shared.outage.failed(error)
+            elif not isinstance(error, OutcomeUnknown):
+                shared.outage.worked()  # OMERO answered, if only with a refusal
+        if order.role == "importer":
+            shared.outage.undecided()
+        if error.kind in _CONNECTION_GONE and order.session:
+            shared.book.mark(order.session, "joinable")
+        if error.kind in NOT_HELD or reply.died:
+            self._not_held(active, step, order, reply, error)
+        elif error.kind == "checksum" and step.do in _OF_AN_ATTEMPT:
+            claim.append(Record("refused", {"sentence": error.sentence}, step.key))
+        elif isinstance(error, Rejected):
+            self._rejected(active, step, order, error)
+        elif isinstance(error, (TryLater, ConfigError)):
+            if step.do is Do.BEGIN and reply.effect == "none":
+                claim.append(Record("lost", {"why": error.sentence, "fence": False}, step.key))
+            self._later(active, step, error, outage)
+        elif isinstance(error, OutcomeUnknown):
+            active.pause(step, shared.clock.monotonic() + _UNKNOWN_PAUSE)
+        else:
+            log.error("a bug: %s", error, extra={"drop": active.id, "step": step.do.value})
+            self._later(active, step, error, False)
+        if step.do is Do.BEGIN:
+            self._begin_failed(active, step, error)
+
+    def _begin_failed(self, active: Active, step: Step, error: DropboxImportError) -> None:
+        """Without its reply a begin may still land: its session is a fence until it has ended."""
+        state = active.claim.drop.filesets[step.key]
+        if state.attempt is not None and state.attempt.phase is Phase.BEGIN and active.claim.drop.failure is None:
+            active.claim.append(Record("lost", {"why": error.sentence}, step.key))
+        self._shared.slots.give_back((active.id, step.key))
+
+    def _not_held(self, active: Active, step: Step, order: Order, reply: Reply, error: DropboxImportError) -> None:
+        """The worker does not have what the command was about: `next_steps` joins, or notes the loss."""
+        book = self._shared.book
+        if error.kind == "no-such-session" and order.session:
+            book.mark(order.session, "joinable")
+        if reply.worker and not self._shared.workers.alive(reply.worker):
+            book.worker_gone(reply.worker)
+        if order.attempt:
+            book.let_go(active.id, step.key, order.attempt)
+        active.pause(step, self._shared.clock.monotonic() + _UNKNOWN_PAUSE)
+
+    def _rejected(self, active: Active, step: Step, order: Order, error: Rejected) -> None:
+        claim, data = active.claim, failure_data(error)
+        if step.do in _OF_THE_DROP:
+            raise error
+        if step.do is Do.ANNOTATE:
+            refused = {"made": [], "refused": [{"what": "annotations", "why": error.sentence}]}
+            claim.append(Record("annotated", refused if step.key else {"on": step.group, **refused}, step.key))
+        elif step.do is Do.BEGIN:
+            claim.append(Record("lost", {"why": error.sentence, "fence": False}, step.key), Record("fileset-failed", data, step.key))
+        elif step.do in _OF_AN_ATTEMPT:
+            # Something of it may be on the server: it is looked up and discarded before the failure is final.
+            self._let_go(active, step.key, order.attempt)
+            claim.append(Record("answered", {"state": "error", **data}, step.key, order.attempt))
+        else:
+            self._later(active, step, error, False)
+
+    def _later(self, active: Active, step: Step, error: DropboxImportError, outage: bool) -> None:
+        shared = self._shared
+        now = shared.clock.monotonic()
+        tries = active.tries(step) + 1
+        # While OMERO is down the outage itself says when to try; the step only must not spin.
+        due = now + 1.0 if outage else shared.backoff.due(tries)
+        active.pause(step, due, error)
+        if tries == 1:
+            log.warning("%s waits: %s", step.do, error.sentence, extra={"drop": active.id, "step": step.do.value})
+
+    def _let_go(self, active: Active, key: str, attempt: int) -> None:
+        self._shared.book.let_go(active.id, key, attempt)
+        self._shared.slots.give_back((active.id, key))

@@ -1,0 +1,289 @@
+"""The daemon as a whole: starts a thread per box, looks after OMERO sessions, writes the status, stops well."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from dropbox_import.clock import Clock, SystemClock
+from dropbox_import.daemon.box import BoxRunner
+from dropbox_import.daemon.outage import Backoff, Outage
+from dropbox_import.daemon.sessions import Session, SessionBook
+from dropbox_import.daemon.shared import Happening, Shared
+from dropbox_import.daemon.slots import Slots
+from dropbox_import.disk import files
+from dropbox_import.errors import ConfigError
+from dropbox_import.intake import Intake, Wake
+from dropbox_import.settings import Settings
+from dropbox_import.settings.secrets import find_password
+from dropbox_import.spool.identity import OnlyOne, load_instance
+from dropbox_import.workers.dispatcher import Workers
+from dropbox_import.workers.protocol import Command
+from dropbox_import.workers.replies import Reply
+
+log = logging.getLogger(__name__)
+
+_TICK = 0.25
+_STATUS_SECONDS = 2.0
+_SESSION_IDLE = 90.0
+_SESSION_BEAT = 120.0  # OMERO ends a session of ours after 10 idle minutes
+_DRAIN_SECONDS = 60.0
+_RESTING_SCANS = 2
+
+
+class StopRequest:
+    """How the daemon is asked to stop; may be called from any thread, any number of times."""
+
+    def __init__(self) -> None:
+        self.draining = threading.Event()
+        self.at_once = threading.Event()
+
+    def drain(self) -> None:
+        self.draining.set()
+
+    def now(self) -> None:
+        self.draining.set()
+        self.at_once.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the drops of one run. `waiting`: seen or claimed, and not at their end."""
+
+    done: int
+    failed: int
+    waiting: int
+
+
+class _Counts:
+    def __init__(self, on_event: Callable[[Happening], None] | None) -> None:
+        self._on_event = on_event
+        self._lock = threading.Lock()
+        self.done = self.failed = 0
+
+    def tell(self, happening: Happening) -> None:
+        with self._lock:
+            self.done += happening.what == "done"
+            self.failed += happening.what == "failed"
+        if self._on_event is not None:
+            self._on_event(happening)
+
+
+def run(
+    settings: Settings,
+    *,
+    once: bool,
+    stop: StopRequest,
+    on_event: Callable[[Happening], None] | None = None,
+    clock: Clock | None = None,
+) -> Outcome:
+    """Work until stopped; with `once` until nothing is left that can be done now. Raises ConfigError."""
+    clock = clock or SystemClock()
+    instance = load_instance(settings.state_dir, settings.instance, clock)
+    with OnlyOne(instance):
+        backoff = Backoff(settings.retry.delays, settings.retry.jitter, clock)
+        counts = _Counts(on_event)
+        runners: list[BoxRunner] = []
+        shared = Shared(
+            settings=settings,
+            instance=instance,
+            clock=clock,
+            workers=Workers(settings.workers, settings.state_dir, clock, importer_config=importer_config(settings, instance.name)),
+            book=SessionBook(instance.sessions, clock),
+            outage=Outage(backoff, clock),
+            backoff=backoff,
+            slots=Slots(settings.workers.importers * settings.workers.filesets_in_flight, clock),
+            tell=counts.tell,
+            wake_all=lambda: _wake_all(runners),
+        )
+        runners += [BoxRunner(box, shared) for box in settings.boxes]
+        service = _Service(shared, runners, stop)
+        service.run(once)
+        waiting = sum(runner.busy() + len(runner.state()["waiting"]) for runner in runners)
+        return Outcome(counts.done, counts.failed, waiting)
+
+
+def importer_config(settings: Settings, instance: str) -> dict[str, Any]:
+    """The arguments of an importer's `configure`: where things are, never a secret. Raises ConfigError without a password."""
+    omero, source = settings.omero, find_password(settings)
+    return {
+        "host": omero.host,
+        "port": omero.port,
+        "user": omero.user,
+        "group": omero.group,
+        "password_file": str(source.file) if source.file else None,
+        "password_env": source.env,
+        "ca_file": str(omero.ca_file) if omero.ca_file else None,
+        "insecure": omero.insecure,
+        "instance": instance,
+        "sessions_dir": str(settings.state_dir / "sessions"),
+    }
+
+
+def _wake_all(runners: list[BoxRunner]) -> None:
+    for runner in runners:
+        runner.wake()
+
+
+class _Service:
+    def __init__(self, shared: Shared, runners: list[BoxRunner], stop: StopRequest) -> None:
+        self._shared = shared
+        self._runners = runners
+        self._stop = stop
+        self._clock = shared.clock
+        self._next_status = 0.0
+        self._ending = 0
+        self._rest_since: dict[BoxRunner, int] = {}
+
+    def run(self, once: bool) -> None:
+        threads = [threading.Thread(target=runner.run, name=f"box-{number}") for number, runner in enumerate(self._runners)]
+        wakes = [Wake((runner.layout.drop,), partial(runner.wake, scan=True)) for runner in self._runners]
+        log.info("started, instance %s", self._shared.instance.name, extra={"step": "start"})
+        for thread in threads:
+            thread.daemon = True  # a hung mount must not keep the process alive after its stop
+            thread.start()
+        for wake in wakes:
+            wake.start()
+        started = self._clock.monotonic()
+        try:
+            while not self._stop.draining.is_set() and not (once and self._nothing_left(started)):
+                self._tend()
+                self._stop.draining.wait(_TICK)
+            self._drain()
+        finally:
+            for wake in wakes:
+                wake.stop()
+            for runner in self._runners:
+                runner.stop()
+            self._shared.workers.stop()
+            for thread in threads:
+                thread.join(5.0)
+            self._write_status(running=False)
+            log.info("stopped", extra={"step": "stop"})
+
+    def _tend(self) -> None:
+        now = self._clock.monotonic()
+        for session in self._shared.book.to_keep_alive(_SESSION_BEAT):
+            self._keep_alive(session)
+        needed = frozenset().union(*(runner.needed_sessions() for runner in self._runners))
+        if not self._shared.outage.down:
+            for session in self._shared.book.idle(needed, _SESSION_IDLE):
+                self._end(session)
+        if now >= self._next_status:
+            self._next_status = now + _STATUS_SECONDS
+            self._write_status(running=True)
+
+    def _keep_alive(self, session: Session) -> None:
+        self._shared.book.touch(session.number)
+        command = Command(0, "keep_alive", {"session": session.number})
+        self._shared.workers.submit("importer", command, lambda _: None, worker=session.worker)
+
+    def _end(self, session: Session) -> None:
+        """End a session that nobody needs. One that no worker has is ended by any: its secret lies in the state folder."""
+        book = self._shared.book
+        book.mark(session.number, "ending")
+        self._ending += 1
+
+        def answered(reply: Reply) -> None:
+            self._ending -= 1
+            gone = reply.error is None or reply.error.kind in ("no-such-session", "session-gone")
+            book.mark(session.number, "ended" if gone else "joinable")
+
+        worker = session.worker if session.state == "held" else None
+        self._shared.workers.submit("importer", Command(0, "end_session", {"session": session.number}), answered, worker=worker)
+
+    def _nothing_left(self, started: float) -> bool:
+        """--once: every box has rested over two scans, and what may still become quiet has had its time."""
+        for runner in self._runners:
+            box = runner.box
+            state = runner.state()
+            moving = runner.flying() > 0 or runner.moving()
+            early = self._clock.monotonic() - started < box.quiet_period + 4 * box.scan_interval
+            if moving or (state["waiting"] and early and not state["trouble"]):
+                self._rest_since.pop(runner, None)
+            if state["trouble"]:
+                continue
+            if runner not in self._rest_since:
+                if not moving and not (state["waiting"] and early):
+                    self._rest_since[runner] = runner.scans
+                return False
+            if runner.scans - self._rest_since[runner] < _RESTING_SCANS:
+                return False
+        return True
+
+    def _drain(self) -> None:
+        """What runs is finished where that takes moments; the rest is left as its journal says. No session that nobody needs stays open."""
+        self._shared.draining.set()
+        deadline = self._clock.monotonic() + _DRAIN_SECONDS
+        while not self._stop.at_once.is_set() and self._clock.monotonic() < deadline:
+            if not any(runner.flying() for runner in self._runners):
+                break
+            self._stop.at_once.wait(_TICK)
+        if self._stop.at_once.is_set() or self._shared.outage.down:
+            return
+        needed = frozenset().union(*(runner.needed_sessions() for runner in self._runners))
+        for session in self._shared.book.idle(needed, -1.0):
+            if session.state == "held":
+                self._end(session)
+        deadline = min(deadline, self._clock.monotonic() + 10.0)
+        while self._ending > 0 and self._clock.monotonic() < deadline and not self._stop.at_once.is_set():
+            self._stop.at_once.wait(_TICK)
+
+    def _write_status(self, *, running: bool) -> None:
+        outage = self._shared.outage
+        facts = {
+            "instance": self._shared.instance.name,
+            "pid": os.getpid(),
+            "running": running,
+            "at": self._clock.now().isoformat(timespec="seconds"),
+            "omero": {"down": outage.down, "why": outage.reason, "since": outage.since},
+            "boxes": [runner.state() for runner in self._runners],
+            "workers": self._shared.workers.snapshot(),
+        }
+        try:
+            files.replace(self._shared.instance.status, json.dumps(facts).encode(), 0o600, durable=False)
+        except OSError as error:
+            log.warning("the status cannot be written: %s", error, extra={"step": "status"})
+
+
+def observe(settings: Settings, clock: Clock | None = None) -> list[dict[str, Any]]:
+    """What a run would take right now or soon, for whom and into which target; nothing is touched.
+
+    Raises ConfigError for a folder that is no box, OSError for one that cannot be read.
+    """
+    clock = clock or SystemClock()
+    found: list[dict[str, Any]] = []
+    for box in settings.boxes:
+        if not (box.path / "drop").is_dir():
+            raise ConfigError(f"{box.path} is no drop box: it has no folder drop/", hint=f"dropbox-import init {box.path}")
+        intake = Intake(box, clock)
+        scan = intake.scan()
+        deadline = clock.monotonic() + box.quiet_period + 4 * box.scan_interval
+        while scan.waiting and clock.monotonic() < deadline:
+            clock.sleep(min(box.scan_interval, 1.0))
+            scan = intake.scan()
+        for one in scan.ready:
+            target = one.request.target if one.request else None
+            into = " / ".join(ref.name or f"id:{ref.id}" for ref in ((target.project, target.dataset) if target else ()) if ref is not None)
+            refused = "; ".join(str(mistake) for mistake in one.mistakes)
+            found.append(
+                {
+                    "sidecar": f"{one.folder}/{one.sidecar.path}",
+                    "owner": one.owner,
+                    "target": into or ("" if refused else "none"),
+                    "files": len(one.members),
+                    "bytes": sum(member.size for member in one.members),
+                    "says": f"would be refused: {refused}" if refused else "would be imported",
+                }
+            )
+        found += [
+            {"sidecar": one.sidecar, "owner": one.user, "target": "", "files": 0, "bytes": 0, "says": f"waits: {one.reason}"}
+            for one in scan.waiting
+        ]
+    return found

@@ -1,0 +1,193 @@
+"""The OMERO sessions of this instance: which are open, who holds them, which are over.
+
+Shared by the threads of all boxes. A session outlives its worker: then it is "joinable", since its
+secret lies in the state folder. It is ended when nobody needs it, or to fence a call whose
+outcome is unknown, and never while a started import in it can still be asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from dropbox_import.clock import Clock
+
+Held = tuple[str, str, int]  # drop, fileset key, attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """`state`: held, joinable, ending, ended or unknown (only its number is known here).
+
+    `since`: when it came into that state, or was used last (monotonic seconds).
+    """
+
+    number: int
+    owner: str
+    group: str
+    state: str
+    worker: int = 0
+    default: bool = False
+    since: float = 0.0
+    retired: bool = False
+
+
+class SessionBook:
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._sessions: dict[int, Session] = {}
+        self._held: dict[Held, tuple[int, int]] = {}  # -> session, worker
+        self._joined: dict[Held, dict[str, Any]] = {}
+        self._opening: set[tuple[str, str]] = set()
+        for path in sorted(folder.glob("*.json")):
+            try:
+                kept = json.loads(path.read_bytes())
+                number = int(path.stem)
+            except (OSError, ValueError):
+                continue
+            self._sessions[number] = Session(
+                number, str(kept.get("owner", "")), str(kept.get("group", "")), "joinable", since=clock.monotonic()
+            )
+
+    # --- asking ---------------------------------------------------------------------
+
+    def open_for(self, owner: str) -> dict[str, int]:
+        """Usable sessions of an owner by group; the default group's also under ""."""
+        with self._lock:
+            found: dict[str, int] = {}
+            for session in self._sessions.values():
+                if session.owner == owner and session.state == "held" and not session.retired:
+                    found[session.group] = session.number
+                    if session.default:
+                        found[""] = session.number
+            return found
+
+    def states(self) -> Mapping[int, str]:
+        with self._lock:
+            return MappingProxyType({number: session.state for number, session in self._sessions.items()})
+
+    def ended_for(self) -> Mapping[int, float]:
+        now = self._clock.monotonic()
+        with self._lock:
+            return MappingProxyType({one.number: now - one.since for one in self._sessions.values() if one.state == "ended"})
+
+    def worker_of(self, number: int) -> int | None:
+        with self._lock:
+            session = self._sessions.get(number)
+            return session.worker if session is not None and session.state == "held" else None
+
+    def held(self, drop: str) -> frozenset[tuple[str, int]]:
+        with self._lock:
+            return frozenset((key, attempt) for name, key, attempt in self._held if name == drop)
+
+    def holder(self, drop: str, key: str, attempt: int) -> tuple[int, int] | None:
+        """(session, worker) of a held attempt."""
+        with self._lock:
+            return self._held.get((drop, key, attempt))
+
+    def joined(self, drop: str, key: str, attempt: int) -> dict[str, Any] | None:
+        """What a joined session said of an attempt: its fileset and phase."""
+        with self._lock:
+            return self._joined.get((drop, key, attempt))
+
+    def holds_anything(self, number: int) -> bool:
+        with self._lock:
+            return any(session == number for session, _ in self._held.values())
+
+    def idle(self, needed: frozenset[int], seconds: float) -> tuple[Session, ...]:
+        """Sessions that nobody needs any more: held ones unused for `seconds`, and joinable ones that no drop refers to."""
+        now = self._clock.monotonic()
+        with self._lock:
+            busy = {session for session, _ in self._held.values()} | needed
+            return tuple(
+                one
+                for one in self._sessions.values()
+                if one.number not in busy and ((one.state == "held" and now - one.since > seconds) or one.state == "joinable")
+            )
+
+    def to_keep_alive(self, seconds: float) -> tuple[Session, ...]:
+        now = self._clock.monotonic()
+        with self._lock:
+            busy = {session for session, _ in self._held.values()}
+            return tuple(one for one in self._sessions.values() if one.number in busy and one.state == "held" and now - one.since > seconds)
+
+    # --- telling --------------------------------------------------------------------
+
+    def want(self, owner: str, group: str) -> bool:
+        """Reserve the opening of a session; False when somebody is at it."""
+        with self._lock:
+            if (owner, group) in self._opening:
+                return False
+            self._opening.add((owner, group))
+            return True
+
+    def unwant(self, owner: str, group: str) -> None:
+        with self._lock:
+            self._opening.discard((owner, group))
+
+    def opened(self, number: int, owner: str, group: str, worker: int, *, default: bool) -> None:
+        self._put(Session(number, owner, group, "held", worker, default, self._clock.monotonic()))
+
+    def touch(self, number: int) -> None:
+        self._change(number, since=self._clock.monotonic(), only="held")
+
+    def retire(self, number: int) -> None:
+        """No new work in it: it will be ended."""
+        self._change(number, retired=True)
+
+    def mark(self, number: int, state: str) -> None:
+        """A change of state. An ended session holds nothing, and keeps the moment it was first seen ended."""
+        with self._lock:
+            session = self._sessions.get(number, Session(number, "", "", "unknown"))
+            if session.state == "ended" and state == "ended":
+                return
+            self._sessions[number] = replace(session, state=state, since=self._clock.monotonic())
+            if state in ("ended", "joinable"):
+                self._held = {held: place for held, place in self._held.items() if place[0] != number}
+
+    def hold(self, drop: str, key: str, attempt: int, number: int, worker: int) -> None:
+        with self._lock:
+            self._held[(drop, key, attempt)] = (number, worker)
+
+    def let_go(self, drop: str, key: str, attempt: int) -> None:
+        with self._lock:
+            self._held.pop((drop, key, attempt), None)
+            self._joined.pop((drop, key, attempt), None)
+
+    def join(self, number: int, worker: int, attempts: list[dict[str, Any]]) -> None:
+        """A worker has joined a session and holds these attempts of it. The session takes no new work: it is ended when they are done."""
+        with self._lock:
+            session = self._sessions.get(number, Session(number, "", "", "unknown"))
+            self._sessions[number] = replace(session, state="held", worker=worker, since=self._clock.monotonic(), retired=True)
+            for one in attempts:
+                held = (one["drop"], one["key"], one["attempt"])
+                self._held[held] = (number, worker)
+                self._joined[held] = one
+
+    def worker_gone(self, worker: int) -> None:
+        with self._lock:
+            self._held = {held: place for held, place in self._held.items() if place[1] != worker}
+            for session in list(self._sessions.values()):
+                if session.worker == worker and session.state in ("held", "ending"):
+                    self._sessions[session.number] = replace(session, state="joinable", worker=0, since=self._clock.monotonic())
+
+    def _put(self, session: Session) -> None:
+        with self._lock:
+            self._sessions[session.number] = session
+
+    def _change(self, number: int, *, only: str = "", since: float | None = None, retired: bool | None = None) -> None:
+        with self._lock:
+            session = self._sessions.get(number)
+            if session is None or (only and session.state != only):
+                return
+            self._sessions[number] = replace(
+                session,
+                since=session.since if since is None else since,
+                retired=session.retired if retired is None else retired,
+            )

@@ -1,0 +1,21 @@
+"""The outbox: one JSON file a message, in inprogress/<instance>/outbox/, so that it outlives this host."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from dropbox_import.disk import files
+
+
+def write_message(outbox: Path, drop_id: str, event: str, facts: dict[str, Any]) -> None:
+    """Write `<id>.<event>.json`, durable. A message that is there already stays as it is. Raises OSError."""
+    if not outbox.is_dir():
+        files.make_dirs(outbox, 0o700)
+    text = json.dumps({"drop": drop_id, "event": event, **facts}, indent=1)
+    path = outbox / f"{drop_id}.{event}.json"
+    try:
+        files.write_new(path, text.encode() + b"\n", 0o600)
+    except FileExistsError:
+        return

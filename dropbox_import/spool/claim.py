@@ -1,0 +1,275 @@
+"""Taking a drop out of drop/ into inprogress/ (C1-C6), and giving it back (R1).
+
+One rename of the sidecar is the lock. Every function here may be called again after a crash
+at any point in it: what is done already is seen on disk and not done twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from dropbox_import.clock import Clock
+from dropbox_import.disk import files, seal
+from dropbox_import.disk.facts import NotAPlainFile, facts
+from dropbox_import.errors import ClaimLost
+from dropbox_import.model import Candidate, FileFacts
+from dropbox_import.plain import from_plain, to_plain
+from dropbox_import.spool import layout
+from dropbox_import.spool.fold import Drop, Failure, fold, step
+from dropbox_import.spool.journal import Journal, Record
+from dropbox_import.spool.layout import Layout
+
+_OURS = frozenset({layout.JOURNAL, layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION, layout.MEMBERS, layout.REFERENCES})
+
+
+def kept_name(sidecar: str) -> str:
+    """The sidecar's name inside the claim: its own, unless one of our files is called so."""
+    name = sidecar.rsplit("/", 1)[-1]
+    return f"sidecar-{name}" if name in _OURS else name
+
+
+class Claim:
+    """One claim folder with its journal and the fold over it. Only `append` changes `drop`."""
+
+    def __init__(self, box: Layout, path: Path, journal: Journal | None) -> None:
+        self.box = box
+        self.path = path
+        self.journal = journal
+        self.drop: Drop = fold(path.name, journal.records if journal else ())
+
+    @property
+    def members(self) -> Path:
+        return self.path / layout.MEMBERS
+
+    @property
+    def origin(self) -> Path:
+        """The sidecar's folder in drop/."""
+        assert self.drop.candidate is not None
+        return self.box.drop / self.drop.candidate.folder
+
+    @property
+    def kept_sidecar(self) -> Path:
+        assert self.drop.candidate is not None
+        return self.path / kept_name(self.drop.candidate.sidecar.path)
+
+    def append(self, *records: Record, sync: bool = True) -> None:
+        assert self.journal is not None
+        before = len(self.journal.records)
+        self.journal.append(records, sync=sync)
+        for record in self.journal.records[before:]:
+            self.drop = step(self.drop, record)
+
+    def close(self) -> None:
+        if self.journal is not None:
+            self.journal.close()
+
+
+def load(box: Layout, path: Path, clock: Clock) -> Claim:
+    """A claim found on disk. Raises JournalDamaged, OSError."""
+    journal_path = path / layout.JOURNAL
+    return Claim(box, path, Journal.open(journal_path, clock) if journal_path.exists() else None)
+
+
+def take(box: Layout, instance: str, candidate: Candidate, clock: Clock) -> Claim:
+    """C1 and C2: make the claim folder and journal the intent. Nothing of the user's is moved yet. Raises OSError."""
+    if not box.instance(instance).is_dir():
+        files.make_dirs(box.instance(instance), 0o700)
+    drop_id = layout.new_id(clock)
+    path = box.instance(instance) / drop_id
+    files.make_dir(path, 0o700)
+    origin = box.drop / candidate.folder
+    for reference in candidate.references:
+        target = path / layout.REFERENCES / reference.path
+        if not target.parent.is_dir():
+            files.make_dirs(target.parent, 0o700)
+        files.copy_in(origin / reference.path, target)
+        files.sync_dir(target.parent)
+    files.write_new(path / layout.REQUEST, json.dumps(to_plain(candidate.request), indent=1).encode() + b"\n")
+    claim = Claim(box, path, Journal.create(path / layout.JOURNAL, clock))
+    seen = clock.now().isoformat(timespec="seconds")
+    intent: dict[str, object] = {"instance": instance, "seen": seen, "candidate": to_plain(candidate)}
+    records = [Record("intent", intent)]
+    if candidate.mistakes or candidate.request is None:
+        records.append(Record("failed", _refusal(candidate)))
+    claim.append(*records)
+    return claim
+
+
+def _refusal(candidate: Candidate) -> dict[str, object]:
+    count = len(candidate.mistakes)
+    name = candidate.sidecar.path
+    single = count == 1 and not candidate.mistakes[0].line
+    sentence = (
+        candidate.mistakes[0].sentence
+        if single
+        else f"{name} has {'a mistake' if count == 1 else f'{count} mistakes'}, so nothing of it was imported"
+    )
+    hint = (
+        candidate.mistakes[0].hint if single else ""
+    ) or "Correct the sidecar and save it into the drop folder again; the images are still there."
+    return {
+        "code": candidate.refusal_code or "sidecar-invalid",
+        "sentence": sentence,
+        "hint": hint,
+        "mistakes": [] if single else [str(mistake) for mistake in candidate.mistakes],
+    }
+
+
+def gather(claim: Claim) -> None:
+    """C3 to C6: the sidecar (the lock), the members, the seal. Ends with `claimed`, or with `release` journaled, or raises ClaimLost."""
+    candidate = claim.drop.candidate
+    assert candidate is not None
+    _take_sidecar(claim, candidate)
+    if hashlib.sha256(claim.kept_sidecar.read_bytes()).hexdigest() != candidate.sidecar_sha256:
+        claim.append(_release("sidecar-changed", f"{candidate.sidecar.path} was changed while it was being taken"))
+        return
+    if trouble := _take_members(claim, candidate):
+        claim.append(trouble)
+        return
+    if claim.drop.modes is None:
+        claim.append(Record("seal", {"modes": [to_plain(mode) for mode in seal.look(claim.path)]}))
+    seal.seal(claim.path)
+    for folder in (claim.origin, claim.path):
+        files.sync_dir(folder)
+    claim.append(Record("claimed"))
+
+
+def _release(code: str, sentence: str) -> Record:
+    return Record("release", {"code": code, "sentence": sentence, "hint": "It was put back and will be taken when it is left unchanged."})
+
+
+def _take_sidecar(claim: Claim, candidate: Candidate) -> None:
+    if claim.kept_sidecar.exists():
+        return
+    try:
+        files.rename(claim.origin / candidate.sidecar.path, claim.kept_sidecar)
+    except FileNotFoundError:
+        # A share may have done the rename and lost the reply: look before believing that a peer won.
+        if not claim.kept_sidecar.exists():
+            raise ClaimLost(f"{candidate.sidecar.path} was taken by somebody else") from None
+    files.sync_dir(claim.path)
+
+
+def _take_members(claim: Claim, candidate: Candidate) -> Record | None:
+    if not claim.members.is_dir():
+        files.make_dir(claim.members, 0o700)
+    touched = {claim.members}
+    for folder in candidate.whole_folders:
+        source, target = claim.origin / folder, claim.members / folder
+        if not target.exists():
+            if changed := _changed(claim.origin, [one for one in candidate.members if one.path.startswith(folder + "/")]):
+                return changed
+            _make_parent(target)
+            files.rename(source, target)
+            touched |= {target.parent, source.parent}
+    for member in candidate.members:
+        target = claim.members / member.path
+        if target.exists():
+            continue
+        if changed := _changed(claim.origin, [member]):
+            return changed
+        _make_parent(target)
+        files.rename(claim.origin / member.path, target)
+        touched |= {target.parent, (claim.origin / member.path).parent}
+    for folder_path in sorted(touched, key=str):
+        if folder_path.is_dir():
+            files.sync_dir(folder_path)
+    return None
+
+
+def _make_parent(target: Path) -> None:
+    if not target.parent.is_dir():
+        files.make_dirs(target.parent, 0o700)
+
+
+def same_file(seen: FileFacts, now: FileFacts) -> bool:
+    """Whether it is still the file that was seen; the id counts only where both have one (shares change it)."""
+    known = not seen.file_id or not now.file_id or seen.file_id == now.file_id
+    return known and (seen.size, seen.mtime_ns) == (now.size, now.mtime_ns)
+
+
+def _changed(origin: Path, members: list[FileFacts]) -> Record | None:
+    for member in members:
+        try:
+            now = facts(origin, member.path)
+        except FileNotFoundError:
+            return _release("file-vanished", f"{member.path} vanished while the drop was being taken")
+        except NotAPlainFile as error:
+            return _release("file-changed", str(error))
+        if not same_file(member, now):
+            return _release("file-changed", f"{member.path} changed while the drop was being taken")
+    return None
+
+
+def release(claim: Claim) -> bool:
+    """R1: everything back to drop/, the sidecar last. True when the claim is gone.
+
+    False when a name there is taken meanwhile: that is journaled as the drop's failure.
+    """
+    candidate = claim.drop.candidate
+    assert candidate is not None and claim.drop.release is not None
+    restore_modes(claim)
+    there = [path for path in _tree(claim.members) if not path.is_dir()] if claim.members.is_dir() else []
+    sidecar_back = claim.origin / candidate.sidecar.path
+    homes = [(path, claim.origin / path.relative_to(claim.members)) for path in there]
+    if claim.kept_sidecar.exists():
+        homes.append((claim.kept_sidecar, sidecar_back))
+    for _, home in homes:
+        if home.exists():
+            why = f"{claim.drop.release.sentence}; and a new file called {home.name} is in its place, so it could not be put back"
+            hint = "Move the files from this folder back into the drop folder under another name, the sidecar last."
+            claim.append(Record("failed", {"code": "name-taken", "sentence": why, "hint": hint}))
+            return False
+    for path, home in homes:
+        if not home.parent.is_dir():
+            files.make_dirs(home.parent, 0o755)
+        files.rename(path, home)
+        files.sync_dir(home.parent)
+    remove(claim)
+    return True
+
+
+def restore_modes(claim: Claim) -> None:
+    if claim.drop.modes is not None:
+        old = tuple(from_plain(seal.OldMode, mode) for mode in claim.drop.modes)
+        seal.restore(claim.path, tuple(mode for mode in old if (claim.path / mode.path).exists()))
+
+
+def _tree(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink():
+            yield from _tree(path)
+        yield path
+
+
+def remove(claim: Claim) -> None:
+    """Remove a claim that holds nothing of the user's: our own files, the copies of references, empty folders.
+
+    Raises OSError, and leaves the rest, if more is in it.
+    """
+    claim.close()
+    references = claim.path / layout.REFERENCES
+    for folder in (references, claim.members):
+        if folder.is_dir():
+            for path in _tree(folder):
+                if path.is_dir():
+                    files.remove_dir(path)
+                elif folder == references:
+                    files.remove_file(path)
+            files.remove_dir(folder)
+    for name in (layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION, layout.JOURNAL):
+        files.remove_file(claim.path / name)
+    files.remove_dir(claim.path)
+
+
+def members_now(claim: Claim) -> tuple[FileFacts, ...]:
+    """Every file below d/ as it is now. Raises NotAPlainFile, OSError."""
+    paths = [path for path in _tree(claim.members) if not path.is_dir()] if claim.members.is_dir() else []
+    return tuple(facts(claim.members, path.relative_to(claim.members).as_posix()) for path in paths)
+
+
+def failure_words(failure: Failure) -> str:
+    return failure.sentence if failure.sentence.endswith(".") else failure.sentence + "."

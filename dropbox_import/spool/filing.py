@@ -1,0 +1,185 @@
+"""Putting a settled drop away: messages (N1), two parts where it has two outcomes (F0), the last rename (F1, X1)."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+from dropbox_import.clock import Clock
+from dropbox_import.disk import files, seal
+from dropbox_import.notify.outbox import write_message
+from dropbox_import.plain import from_plain, to_plain
+from dropbox_import.spool import layout, reports
+from dropbox_import.spool.claim import Claim, kept_name, load, restore_modes
+from dropbox_import.spool.fold import Drop
+from dropbox_import.spool.journal import Journal, Record
+from dropbox_import.strict_yaml import dump
+
+SPLIT_SUFFIX = ".failed"
+
+
+def messages(claim: Claim) -> None:
+    """N1: one message for the drop, and one for the administrator where something needs a look."""
+    drop = claim.drop
+    outbox = claim.box.outbox(drop.instance)
+    what = reports.result(drop)
+    request = drop.candidate.request if drop.candidate else None
+    people = {"to": list(request.notify) if request else [], "email": (drop.resolved or {}).get("email")}
+    write_message(outbox, drop.id, reports.outcome(drop), {**people, "result": what})
+    if text := reports.attention(drop):
+        write_message(outbox, drop.id, "attention", {"text": text})
+    claim.append(Record("messages"))
+
+
+def split(claim: Claim, clock: Clock) -> None:
+    """F0: move the members that failed into a claim of their own beside this one, with the sidecar and the references.
+
+    Repeatable at any point: the second claim counts only from its record `claimed` on, which is written when all has moved.
+    """
+    unwanted = claim.drop.split
+    if unwanted is None:
+        unwanted = reports.unwanted(claim.drop)
+        claim.append(Record("split", {"members": list(unwanted)}))
+    beside = claim.path.with_name(claim.path.name + SPLIT_SUFFIX)
+    here = [path for path in unwanted if (claim.members / path).exists()]
+    if here or beside.is_dir() or not unwanted:
+        other = _second_claim(claim, beside, unwanted, clock)
+        for path in here:
+            target = other.members / path
+            if not target.parent.is_dir():
+                files.make_dirs(target.parent, 0o700)
+            files.rename(claim.members / path, target)
+        for folder in sorted({(base / path).parent for path in unwanted for base in (claim.members, other.members)}, key=str):
+            if folder.is_dir():
+                files.sync_dir(folder)
+        if not other.drop.claimed:
+            modes = [mode for mode in claim.drop.modes or () if _belongs(str(mode["path"]), unwanted, claim)]
+            other.append(Record("seal", {"modes": modes}), Record("claimed"), *_story(claim.drop), Record("messages"))
+        other.close()
+    claim.append(Record("split-done"))
+
+
+def _belongs(path: str, unwanted: tuple[str, ...], claim: Claim) -> bool:
+    below = path.removeprefix(f"{layout.MEMBERS}/")
+    return path in (".", layout.MEMBERS, claim.kept_sidecar.name) or any(one == below or one.startswith(below + "/") for one in unwanted)
+
+
+def _second_claim(claim: Claim, beside: Path, unwanted: tuple[str, ...], clock: Clock) -> Claim:
+    if not beside.is_dir():
+        files.make_dir(beside, 0o700)
+    for source in (claim.kept_sidecar, claim.path / layout.REQUEST):
+        _copy(source, beside / source.name)
+    references = claim.path / layout.REFERENCES
+    for source in sorted(references.rglob("*")) if references.is_dir() else []:
+        if source.is_file():
+            _copy(source, beside / layout.REFERENCES / source.relative_to(references))
+    if not (beside / layout.MEMBERS).is_dir():
+        files.make_dir(beside / layout.MEMBERS, 0o700)
+    if (beside / layout.JOURNAL).exists():
+        other = load(claim.box, beside, clock)
+    else:
+        other = Claim(claim.box, beside, Journal.create(beside / layout.JOURNAL, clock))
+    if other.drop.candidate is None:
+        candidate = claim.drop.candidate
+        assert candidate is not None
+        mine = replace(candidate, members=tuple(one for one in candidate.members if one.path in unwanted), whole_folders=())
+        intent = {"instance": claim.drop.instance, "seen": claim.drop.seen, "candidate": to_plain(mine), "part_of": claim.drop.id}
+        other.append(Record("intent", intent))
+    return other
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy one of our own files; a half-made copy of an earlier try is made anew."""
+    if not target.parent.is_dir():
+        files.make_dirs(target.parent, 0o700)
+    files.remove_file(target)
+    files.copy_in(source, target)
+    files.sync_dir(target.parent)
+
+
+def _story(drop: Drop) -> list[Record]:
+    """What the second part's journal has to tell: each failure, as one refusal of the whole part."""
+    told = reports.failures(drop)
+    sentences = [failure.sentence if not paths else f"{', '.join(paths)}: {failure.sentence}" for paths, failure in told]
+    first = told[0][1]
+    if len(told) == 1:
+        return [Record("failed", {"code": first.code, "sentence": first.sentence, "hint": first.hint, "mistakes": list(first.mistakes)})]
+    summary = f"{len(told)} parts of the drop could not be imported"
+    hints = dict.fromkeys(failure.hint for _, failure in told if failure.hint)
+    return [Record("failed", {"code": first.code, "sentence": summary, "hint": " ".join(hints), "mistakes": sentences})]
+
+
+def file(claim: Claim) -> Path:
+    """F1: write what the folder is to say, give the modes back, rename it to done/ or failed/. Returns its new place."""
+    drop = claim.drop
+    candidate = drop.candidate
+    assert candidate is not None
+    part = "failed" if drop.id.endswith(SPLIT_SUFFIX) else ("done" if drop.two_outcomes else "")
+    failed = part == "failed" or (not part and drop.has_failures)
+    if not drop.destination:
+        if claim.kept_sidecar.name != kept_name(candidate.sidecar.path) or not claim.kept_sidecar.exists():
+            raise FileNotFoundError(f"{claim.kept_sidecar} should be in the claim")
+        _write_reports(claim, part, failed)
+        claim.append(Record("file", {"to": _free_place(claim, failed)}))
+    target = claim.box.box / claim.drop.destination
+    if target.exists():  # somebody made that name since it was recorded
+        claim.append(Record("file", {"to": _free_place(claim, failed)}))
+        target = claim.box.box / claim.drop.destination
+    claim.close()
+    _open_to_user(claim, candidate.user)
+    files.rename(claim.path, target)
+    files.sync_dir(target.parent)
+    files.sync_dir(claim.path.parent)
+    return target
+
+
+def _write_reports(claim: Claim, part: str, failed: bool) -> None:
+    drop = claim.drop
+    candidate = drop.candidate
+    assert candidate is not None
+    files.replace(claim.path / layout.RESULT, dump(reports.result(drop, part=part)).encode("utf-8", "backslashreplace"))
+    if failed:
+        where = f"drop/{candidate.folder}"
+        files.replace(claim.path / layout.REASON, reports.reason(drop, where).encode("utf-8", "backslashreplace"))
+    elif text := reports.attention(drop):
+        files.replace(claim.path / layout.ATTENTION, text.encode("utf-8", "backslashreplace"))
+
+
+def _free_place(claim: Claim, failed: bool) -> str:
+    """The folder's name below the box: the first of `<stem>__<id>`, `…-2`, … that is not in use. Makes the month's folder."""
+    candidate = claim.drop.candidate
+    assert candidate is not None
+    root = claim.box.failed if failed else claim.box.done
+    month = root / candidate.user / layout.month_of(claim.drop.id)
+    if not month.is_dir():
+        files.make_dirs(month, _user_mode(claim.box.drop / candidate.user))
+    again = 1
+    while (month / layout.filed_name(candidate.sidecar.path, claim.drop.id, again)).exists():
+        again += 1
+    place = month / layout.filed_name(candidate.sidecar.path, claim.drop.id, again)
+    return place.relative_to(claim.box.box).as_posix()
+
+
+def _user_mode(folder: Path) -> int:
+    """The mode of the user's drop folder: who may look in there may look at what became of it."""
+    try:
+        return stat.S_IMODE(folder.stat().st_mode) & 0o777 | 0o700
+    except OSError:
+        return 0o755
+
+
+def _open_to_user(claim: Claim, user: str) -> None:
+    """The old modes again, and the folder itself to the one who wrote the sidecar, where this account may give it."""
+    restore_modes(claim)
+    modes = [from_plain(seal.OldMode, mode) for mode in claim.drop.modes or ()]
+    mode = _user_mode(claim.box.drop / user)
+    writer = next((one for one in modes if one.path == claim.kept_sidecar.name), None)
+    mine = claim.path.stat()
+    if writer is not None:
+        try:
+            seal.restore(claim.path, (seal.OldMode(".", mode, writer.uid, writer.gid),))
+            return
+        except PermissionError:
+            pass  # without the right to give files away the folder stays ours, readable by the user
+    seal.restore(claim.path, (seal.OldMode(".", mode, mine.st_uid, mine.st_gid),))

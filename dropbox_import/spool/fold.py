@@ -1,0 +1,263 @@
+"""The state of a drop is a fold over its journal; nothing else remembers it.
+
+Intents (written and synced before the act): intent, seal, release, begin, commit, discard,
+split, failed, file. Results (written after it): claimed, inspected, resolved, target,
+looked-up, begun, uploaded, committed, answered, imported, annotated, discarded,
+fileset-failed, messages, split-done. Counted: death, refused. `lost`: nobody holds the attempt any more.
+`reinspect`, `unresolve`, `try-again`: an earlier result no longer counts. `attention` is told to people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from dropbox_import.model import Candidate, FilesetPlan, Inspection
+from dropbox_import.plain import from_plain
+from dropbox_import.spool.journal import Record
+
+
+class Phase(StrEnum):
+    """Where one try to import a fileset stands. `begin` and `commit` are intents whose outcome is not known yet."""
+
+    BEGIN = "begin"
+    BEGUN = "begun"
+    UPLOADED = "uploaded"
+    COMMIT = "commit"
+    COMMITTED = "committed"
+    ANSWERED = "answered"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a fileset or a drop is not imported, as it is told."""
+
+    code: str
+    sentence: str
+    hint: str = ""
+    mistakes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    number: int
+    session: int
+    phase: Phase
+    fileset: int | None = None
+    files: tuple[dict[str, Any], ...] = ()
+    answer: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FilesetState:
+    """One fileset of a drop.
+
+    `looked` is the newest look-up, None when something happened since and it must be asked again.
+    `fences` are sessions in which a call of ours may still land: they must be seen ended before a new
+    attempt. `error` is the server's last refusal, until the next attempt.
+    """
+
+    plan: FilesetPlan
+    attempts: int = 0
+    attempt: Attempt | None = None
+    fences: tuple[int, ...] = ()
+    error: dict[str, Any] | None = None
+    looked: dict[str, Any] | None = None
+    discarding: int | None = None
+    deaths: int = 0
+    refused: int = 0
+    imported: dict[str, Any] | None = None
+    annotated: dict[str, Any] | None = None
+    failure: Failure | None = None
+
+    @property
+    def settled(self) -> bool:
+        return self.failure is not None or (self.imported is not None and self.annotated is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Everything the journal says of one drop."""
+
+    id: str
+    instance: str = ""
+    candidate: Candidate | None = None
+    seen: str = ""
+    moved_back: str = ""
+    part_of: str = ""
+    modes: tuple[dict[str, Any], ...] | None = None
+    claimed: bool = False
+    release: Failure | None = None
+    inspection: Inspection | None = None
+    inspections: int = 0
+    resolved: dict[str, Any] | None = None
+    target: dict[str, Any] | None = None
+    filesets: dict[str, FilesetState] = field(default_factory=dict)
+    containers: dict[str, Any] = field(default_factory=dict)
+    deaths: int = 0
+    failure: Failure | None = None
+    attention: tuple[str, ...] = ()
+    messages: bool = False
+    split: tuple[str, ...] | None = None
+    split_done: bool = False
+    destination: str = ""
+    last: str = ""
+    at: str = ""
+
+    @property
+    def owner(self) -> str:
+        return self.candidate.owner if self.candidate else ""
+
+    @property
+    def submission(self) -> str:
+        """The id under which OMERO knows this drop's work."""
+        request = self.candidate.request if self.candidate else None
+        return (request.submission if request else None) or self.moved_back or self.id.removesuffix(".failed")
+
+    @property
+    def settled(self) -> bool:
+        """Every fileset has its outcome, and what goes on containers is done."""
+        if self.failure is not None:
+            return True
+        if self.inspection is None or not all(one.settled for one in self.filesets.values()):
+            return False
+        return not self.good or not self.open_containers
+
+    @property
+    def open_containers(self) -> tuple[str, ...]:
+        """The kinds of container on which annotations are asked for and not made yet."""
+        request = self.candidate.request if self.candidate else None
+        if request is None:
+            return ()
+        asked = {one.on for one in request.key_values} | {one.on for one in request.attachments}
+        kinds = ("dataset", "project")
+        return tuple(kind for kind in kinds if kind in asked and (self.target or {}).get(kind) and kind not in self.containers)
+
+    @property
+    def good(self) -> tuple[FilesetState, ...]:
+        return tuple(one for one in self.filesets.values() if one.imported is not None)
+
+    @property
+    def bad(self) -> tuple[FilesetState, ...]:
+        return tuple(one for one in self.filesets.values() if one.failure is not None)
+
+    @property
+    def has_failures(self) -> bool:
+        return self.failure is not None or bool(self.bad) or bool(self.inspection and self.inspection.bad)
+
+    @property
+    def two_outcomes(self) -> bool:
+        return bool(self.good) and self.has_failures
+
+
+def fold(drop_id: str, records: Iterable[Record]) -> Drop:
+    drop = Drop(drop_id)
+    for record in records:
+        drop = step(drop, record)
+    return drop
+
+
+def step(drop: Drop, record: Record) -> Drop:
+    """The drop after one more record. Unknown kinds change nothing but `last` (the journal's version guards meaning)."""
+    drop = replace(drop, last=record.kind, at=record.at)
+    if record.key and record.key in drop.filesets:
+        state = _fileset_step(drop.filesets[record.key], record)
+        return replace(drop, filesets={**drop.filesets, record.key: state})
+    return _drop_step(drop, record)
+
+
+def failure_of(data: dict[str, Any]) -> Failure:
+    return Failure(data["code"], data["sentence"], data.get("hint", ""), tuple(data.get("mistakes", ())))
+
+
+def _drop_step(drop: Drop, record: Record) -> Drop:
+    data = record.data
+    match record.kind:
+        case "intent":
+            return replace(
+                drop,
+                candidate=from_plain(Candidate, data["candidate"]),
+                instance=data["instance"],
+                seen=data.get("seen", ""),
+                moved_back=data.get("moved_back", ""),
+                part_of=data.get("part_of", ""),
+            )
+        case "seal":
+            return replace(drop, modes=tuple(data["modes"]))
+        case "claimed":
+            return replace(drop, claimed=True)
+        case "release":
+            return replace(drop, release=failure_of(data))
+        case "inspected":
+            inspection = from_plain(Inspection, data)
+            kept = {key: one for key, one in drop.filesets.items() if one.imported is not None}
+            new = {plan.key: FilesetState(plan) for plan in inspection.filesets}
+            return replace(drop, inspection=inspection, inspections=drop.inspections + 1, filesets={**new, **kept})
+        case "reinspect":
+            return replace(drop, inspection=None)
+        case "resolved":
+            return replace(drop, resolved=data)
+        case "target":
+            return replace(drop, target=data)
+        case "unresolve":
+            return replace(drop, resolved=None, target=None)
+        case "annotated":
+            return replace(drop, containers={**drop.containers, data["on"]: data})
+        case "death":
+            return replace(drop, deaths=drop.deaths + 1)
+        case "failed":
+            return replace(drop, failure=failure_of(data))
+        case "attention":
+            return replace(drop, attention=(*drop.attention, data["text"]))
+        case "messages":
+            return replace(drop, messages=True)
+        case "split":
+            return replace(drop, split=tuple(data["members"]))
+        case "split-done":
+            return replace(drop, split_done=True)
+        case "file":
+            return replace(drop, destination=data["to"])
+    return drop
+
+
+def _fileset_step(state: FilesetState, record: Record) -> FilesetState:
+    data, attempt = record.data, state.attempt
+    match record.kind:
+        case "looked-up":
+            return replace(state, looked=data)
+        case "begin":
+            fresh = Attempt(record.attempt, data["session"], Phase.BEGIN)
+            return replace(state, attempt=fresh, attempts=max(state.attempts, record.attempt), fences=(), error=None, looked=None)
+        case "begun" | "uploaded" | "commit" | "committed" | "answered" if attempt is not None:
+            changed = replace(attempt, phase=Phase(record.kind))
+            if record.kind == "begun":
+                changed = replace(changed, fileset=data["fileset"])
+            elif record.kind == "uploaded":
+                changed = replace(changed, files=tuple(data["files"]))
+            elif record.kind == "answered":
+                changed = replace(changed, answer=data)
+                error = data if data["state"] == "error" else None
+                return replace(state, attempt=changed, error=error, looked=None)
+            return replace(state, attempt=changed, looked=None)
+        case "lost":
+            fences = (*state.fences, attempt.session) if attempt is not None and data.get("fence", True) else state.fences
+            return replace(state, attempt=None, fences=fences, looked=None)
+        case "refused" if attempt is not None:
+            return replace(state, refused=state.refused + 1, attempt=replace(attempt, phase=Phase.BEGUN, files=()), looked=None)
+        case "try-again":
+            return replace(state, error=None, looked=None)
+        case "discard":
+            return replace(state, discarding=data["fileset"])
+        case "discarded":
+            return replace(state, discarding=None, attempt=None, looked=None)
+        case "imported":
+            return replace(state, imported=data, attempt=None, looked=None)
+        case "annotated":
+            return replace(state, annotated=data)
+        case "death":
+            return replace(state, deaths=state.deaths + 1)
+        case "fileset-failed":
+            return replace(state, failure=failure_of(data), looked=None)
+    return state

@@ -1,0 +1,120 @@
+"""Where things are in a box, and what a drop is called."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dropbox_import.clock import Clock
+from dropbox_import.disk import files
+from dropbox_import.errors import ShareUnavailable
+
+MARKER = ".dropbox-import-box"
+JOURNAL = "journal.jsonl"
+MEMBERS = "d"
+REFERENCES = "refs"
+RESULT = "result.yaml"
+REASON = "REASON.txt"
+ATTENTION = "ATTENTION.txt"
+REQUEST = "request.json"
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_ID = re.compile(r"\d{8}-\d{6}-[a-z2-7]{10}")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The folders of one box, which are the states of its drops."""
+
+    box: Path
+
+    @property
+    def marker(self) -> Path:
+        return self.box / MARKER
+
+    @property
+    def drop(self) -> Path:
+        return self.box / "drop"
+
+    @property
+    def inprogress(self) -> Path:
+        return self.box / "inprogress"
+
+    @property
+    def done(self) -> Path:
+        return self.box / "done"
+
+    @property
+    def failed(self) -> Path:
+        return self.box / "failed"
+
+    def instance(self, name: str) -> Path:
+        return self.inprogress / name
+
+    def outbox(self, name: str) -> Path:
+        return self.instance(name) / "outbox"
+
+    def heartbeat(self, name: str) -> Path:
+        return self.box / f".heartbeat-{name}"
+
+
+def new_id(clock: Clock) -> str:
+    """UTC time for people, 50 random bits for identity; nothing is sorted or decided by the date in it."""
+    bits = clock.token_bits(50)
+    word = "".join(_ALPHABET[bits >> shift & 31] for shift in range(45, -1, -5))
+    return f"{clock.now():%Y%m%d-%H%M%S}-{word}"
+
+
+def is_id(name: str) -> bool:
+    return _ID.fullmatch(name.removesuffix(".failed")) is not None
+
+
+def month_of(drop_id: str) -> str:
+    return f"{drop_id[:4]}-{drop_id[4:6]}"
+
+
+def filed_name(sidecar: str, drop_id: str, again: int = 1) -> str:
+    """`<stem>__<id>`, with `-2`, `-3` … where the name is in use; never longer than a file system takes (255 bytes)."""
+    stem = sidecar.rsplit(".", 1)[0] or sidecar
+    tail = f"__{drop_id.removesuffix('.failed')}" + (f"-{again}" if again > 1 else "")
+    room = 250 - len(tail)
+    encoded = stem.encode("utf-8", "surrogateescape")
+    if len(encoded) > room:
+        stem = encoded[:room].decode("utf-8", "ignore")
+    return unicodedata.normalize("NFC", stem).rstrip(". ") + tail
+
+
+def create_box(path: Path, clock: Clock, users: Iterable[str] = ()) -> None:
+    """Make a box, or complete one that is there: its folders and its marker, and a drop folder for each of `users`."""
+    layout = Layout(path)
+    for folder, mode in (
+        (path, 0o755),
+        (layout.drop, 0o755),
+        (layout.inprogress, 0o711),
+        (layout.done, 0o755),
+        (layout.failed, 0o755),
+    ):
+        if not folder.is_dir():
+            files.make_dirs(folder, mode)
+    for user in users:
+        if not (layout.drop / user).is_dir():
+            files.make_dirs(layout.drop / user, 0o755)
+    if not layout.marker.exists():
+        about = "the root of a drop box of dropbox-import; without this file nothing here is touched"
+        text = json.dumps({"box": f"{clock.token_bits(80):020x}", "about": about})
+        files.write_new(layout.marker, text.encode() + b"\n")
+
+
+def read_marker(box: Path) -> str:
+    """The box's id. Raises ShareUnavailable when the marker is not there: the volume is then not mounted, not empty."""
+    try:
+        return str(json.loads((box / MARKER).read_bytes())["box"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ShareUnavailable(
+            f"{box} does not hold a readable {MARKER}, so it is taken as not mounted and nothing in it is touched",
+            hint=f"mount the volume, or make the folder a box with: dropbox-import init {box}",
+        ) from error

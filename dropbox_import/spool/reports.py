@@ -1,0 +1,142 @@
+"""What a filed folder says: result.yaml for programs, REASON.txt and ATTENTION.txt for people. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dropbox_import.model import FilesetPlan
+from dropbox_import.plain import to_plain
+from dropbox_import.spool.fold import Drop, Failure, FilesetState
+
+
+def outcome(drop: Drop) -> str:
+    if drop.two_outcomes:
+        return "partly"
+    return "failed" if drop.has_failures else "done"
+
+
+def unwanted(drop: Drop) -> tuple[str, ...]:
+    """The members that go to failed/ when others go to done/: those of failed filesets that no imported fileset needs."""
+    kept = {one.path for state in drop.good for one in state.plan.files}
+    wrong = {one.path for state in drop.filesets.values() if state.imported is None for one in state.plan.files}
+    if drop.inspection is not None:
+        wrong |= {path for bad in drop.inspection.bad for path in bad.files}
+    return tuple(sorted(wrong - kept))
+
+
+def failures(drop: Drop) -> list[tuple[tuple[str, ...], Failure]]:
+    """Each thing that went wrong with the files that it concerns; () = the whole drop."""
+    found: list[tuple[tuple[str, ...], Failure]] = []
+    if drop.failure is not None:
+        left = tuple(one.path for state in drop.filesets.values() if state.imported is None for one in state.plan.files)
+        found.append((left if drop.good else (), drop.failure))
+    if drop.inspection is not None:
+        found += [(bad.files, Failure(bad.code, bad.sentence, bad.hint)) for bad in drop.inspection.bad]
+    found += [(_paths(state.plan), state.failure) for state in drop.bad if state.failure is not None]
+    return found
+
+
+def _paths(plan: FilesetPlan) -> tuple[str, ...]:
+    return tuple(one.path for one in plan.files)
+
+
+def result(drop: Drop, *, part: str = "") -> dict[str, Any]:
+    """The content of result.yaml. `part` is "done" or "failed" for the two folders of a drop of two outcomes."""
+    request = drop.candidate.request if drop.candidate else None
+    resolved, target = drop.resolved or {}, drop.target or {}
+    said: dict[str, Any] = {
+        "drop": drop.id.removesuffix(".failed"),
+        "state": part or outcome(drop),
+        "submission": drop.submission,
+        "user": drop.candidate.user if drop.candidate else "",
+        "owner": drop.owner,
+        "group": resolved.get("group", ""),
+        "seen": drop.seen,
+        "ended": drop.at,
+    }
+    if part:
+        said["other_part"] = "failed" if part == "done" else "done"
+    if target:
+        keys = ("project", "project_name", "dataset", "dataset_name")
+        said["target"] = {key: target[key] for key in keys if target.get(key) is not None}
+        if target.get("made"):
+            said["target"]["made"] = target["made"]
+    if part != "failed" and drop.good:
+        said["filesets"] = [_fileset(state) for state in drop.good]
+    if part != "failed" and drop.containers:
+        said["annotations"] = [made for one in drop.containers.values() for made in one.get("made", [])]
+    if part != "done" and drop.has_failures:
+        said["failures"] = [_failed(paths, failure) for paths, failure in failures(drop)]
+    if part != "failed" and drop.inspection and drop.inspection.extras:
+        said["extras"] = list(drop.inspection.extras)
+    if drop.attention:
+        said["attention"] = list(drop.attention)
+    notices = [*(request.notices if request else ()), *resolved.get("notices", [])]
+    if notices:
+        said["notices"] = notices
+    if request is not None and request.extra:
+        said["x"] = to_plain(request.extra)
+    return said
+
+
+def _failed(paths: tuple[str, ...], failure: Failure) -> dict[str, Any]:
+    told: dict[str, Any] = {"files": list(paths), "code": failure.code, "reason": failure.sentence}
+    if failure.hint:
+        told["hint"] = failure.hint
+    if failure.mistakes:
+        told["mistakes"] = list(failure.mistakes)
+    return told
+
+
+def _fileset(state: FilesetState) -> dict[str, Any]:
+    imported, annotated = state.imported or {}, state.annotated or {}
+    told: dict[str, Any] = {
+        "fileset": imported.get("fileset"),
+        "images": [{"id": image["id"], "name": image["name"]} for image in imported.get("images", [])],
+        "files": imported.get("files", [{"path": one.path, "size": one.size} for one in state.plan.files]),
+        "attempts": state.attempts,
+    }
+    if annotated.get("made"):
+        told["annotations"] = annotated["made"]
+    if annotated.get("refused"):
+        told["refused"] = annotated["refused"]
+    return told
+
+
+def reason(drop: Drop, where: str) -> str:
+    """REASON.txt: what is wrong, why, and what to do next. `where` is the drop folder to put things back into."""
+    whole = not drop.good
+    name = drop.candidate.sidecar.path if drop.candidate else drop.id
+    lines = [f"{name} was not imported into OMERO." if whole else f"A part of {name} was not imported into OMERO.", ""]
+    for paths, failure in failures(drop):
+        if paths and any(path not in failure.sentence for path in paths):
+            lines.append(", ".join(paths) + ":")
+        lines.append(_sentence(failure.sentence))
+        lines += [f"  {mistake}" for mistake in failure.mistakes]
+        if failure.hint:
+            lines.append(f"What to do: {_sentence(failure.hint)}")
+        lines.append("")
+    if drop.claimed and drop.candidate and drop.candidate.members:
+        lines.append(f'Nothing in this folder is in OMERO. When it is mended, move what is in "d" and then the sidecar back into {where}.')
+    else:
+        lines.append(f"Nothing else was taken: the images, if any, are still in {where}.")
+    if not whole:
+        lines.append("The other images of this drop are in OMERO; their files lie in the folder of the same name under done/.")
+    lines += ["", f"Drop {drop.id.removesuffix('.failed')}, owner {drop.owner or '(unknown)'}."]
+    return "\n".join(lines) + "\n"
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else text + "."
+
+
+def attention(drop: Drop) -> str:
+    """ATTENTION.txt: imported, but somebody should look."""
+    refused = [f"{one['what']}: {one['why']}" for state in drop.good for one in (state.annotated or {}).get("refused", [])]
+    refused += [f"{one['what']}: {one['why']}" for part in drop.containers.values() for one in part.get("refused", [])]
+    points = [*drop.attention, *refused]
+    if not points:
+        return ""
+    head = "The images are in OMERO, but please look at this:"
+    return "\n".join([head, "", *(f"- {_sentence(point)}" for point in points), "", f"Drop {drop.id}, owner {drop.owner}."]) + "\n"

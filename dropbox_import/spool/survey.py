@@ -1,0 +1,148 @@
+"""What `status` and `show` tell, read from the folders and journals alone: it works when the daemon is down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from dropbox_import.errors import JournalDamaged
+from dropbox_import.model import DropState, DropSummary
+from dropbox_import.spool import layout, reports
+from dropbox_import.spool.fold import Drop, fold
+from dropbox_import.spool.journal import Record, read
+from dropbox_import.spool.layout import Layout
+
+_SAYS = {
+    "intent": "seen as ready; what it asks for was written down",
+    "seal": "closed to users",
+    "claimed": "taken out of the drop folder",
+    "release": "is put back into the drop folder",
+    "inspected": "the files were looked at",
+    "reinspect": "the files changed and are looked at again",
+    "resolved": "owner, group and target were found in OMERO",
+    "unresolve": "the target is looked for again",
+    "target": "project and dataset are there",
+    "looked-up": "OMERO was asked what it has of this already",
+    "begin": "an import is begun",
+    "begun": "OMERO made the fileset",
+    "uploaded": "the files are on the server, checksums equal",
+    "commit": "OMERO is asked to import them",
+    "committed": "OMERO has taken the import",
+    "answered": "OMERO answered",
+    "imported": "the images are in OMERO",
+    "annotated": "annotations are made",
+    "lost": "the worker that had it is gone",
+    "refused": "the server's checksum differed; it is sent again",
+    "discard": "a dead fileset of ours is removed",
+    "discarded": "it is removed",
+    "death": "a worker died with it",
+    "fileset-failed": "this fileset cannot be imported",
+    "failed": "the drop cannot be imported",
+    "attention": "somebody should look",
+    "messages": "messages are written",
+    "split": "it is filed in two parts",
+    "split-done": "the failed part has its own folder",
+    "file": "it is filed",
+}
+
+
+def survey(boxes: Iterable[Path], *, newest: int = 200) -> tuple[DropSummary, ...]:
+    """Every claim, and the `newest` filed drops of each of done/ and failed/. What cannot be read is told in `why`, never raised."""
+    found: list[DropSummary] = []
+    for box in boxes:
+        for path in _claims(box):
+            found.append(_summary(box, path, None))
+        for root, state in ((Layout(box).done, DropState.DONE), (Layout(box).failed, DropState.FAILED)):
+            filed = sorted(_filed(root), key=lambda path: path.name.rpartition("__")[2], reverse=True)
+            found += [_summary(box, path, state) for path in filed[:newest]]
+    return tuple(found)
+
+
+def story(boxes: Iterable[Path], drop_id: str) -> tuple[dict[str, Any], ...]:
+    """The journal records of one drop (both parts, where it has two), each with "says", a plain sentence. Empty when it is not found."""
+    told: list[dict[str, Any]] = []
+    for box in boxes:
+        layout_of_box = Layout(box)
+        places = [*_claims(box), *_filed(layout_of_box.done), *_filed(layout_of_box.failed)]
+        for path in places:
+            if path.name.removesuffix(".failed") == drop_id or f"__{drop_id}" in path.name:
+                records, trouble = _records(path)
+                told += [_tell(record, path) for record in records]
+                if trouble:
+                    told.append({"at": "", "step": "", "says": trouble, "path": str(path)})
+    return tuple(told)
+
+
+def _tell(record: Record, path: Path) -> dict[str, Any]:
+    says = _SAYS.get(record.kind, record.kind)
+    detail = record.data.get("sentence") or record.data.get("message") or record.data.get("to") or record.data.get("text")
+    if record.kind in ("begun", "imported") and record.data.get("fileset") is not None:
+        images = ", ".join(str(image["id"]) for image in record.data.get("images", []))
+        detail = f"Fileset:{record.data['fileset']}" + (f", Image:{images}" if images else "")
+    told: dict[str, Any] = {"at": record.at, "step": record.kind, "says": f"{says}: {detail}" if detail else says, "path": str(path)}
+    if record.key:
+        told |= {"fileset": record.key, "attempt": record.attempt}
+    return told
+
+
+def _claims(box: Path) -> Iterator[Path]:
+    for instance in _folders(Layout(box).inprogress):
+        for path in _folders(instance):
+            if layout.is_id(path.name):
+                yield path
+
+
+def _filed(root: Path) -> Iterator[Path]:
+    for user in _folders(root):
+        for month in _folders(user):
+            yield from _folders(month)
+
+
+def _folders(path: Path) -> list[Path]:
+    try:
+        return sorted(one for one in path.iterdir() if one.is_dir())
+    except OSError:
+        return []
+
+
+def _records(path: Path) -> tuple[tuple[Record, ...], str]:
+    try:
+        return read((path / layout.JOURNAL).read_bytes())[0], ""
+    except JournalDamaged as error:
+        return (), str(error)
+    except OSError as error:
+        return (), f"its journal cannot be read ({error.strerror})"
+
+
+def _summary(box: Path, path: Path, filed: DropState | None) -> DropSummary:
+    records, trouble = _records(path)
+    drop = fold(path.name, records)
+    state = filed or (DropState.HELD if trouble else DropState.RUNNING)
+    candidate = drop.candidate
+    return DropSummary(
+        id=_id_of(path, drop),
+        state=state,
+        box=str(box),
+        user=candidate.user if candidate else "",
+        sidecar=candidate.sidecar.path if candidate else path.name,
+        owner=drop.owner,
+        step=drop.last,
+        why=trouble or _why(drop),
+        since=drop.at,
+        filesets=len(drop.filesets),
+        images=sum(len((one.imported or {}).get("images", [])) for one in drop.good),
+        path=str(path),
+    )
+
+
+def _id_of(path: Path, drop: Drop) -> str:
+    name = drop.id.rpartition("__")[2] if "__" in drop.id else path.name
+    return name.removesuffix(".failed")
+
+
+def _why(drop: Drop) -> str:
+    told = reports.failures(drop)
+    if told:
+        return "; ".join(failure.sentence for _, failure in told)
+    return "; ".join(drop.attention)
