@@ -26,6 +26,8 @@ STEP = 0.1
 
 def start_mark(pid: int) -> str | None:
     """What tells this process from a later one of the same number; None when there is no such process, or only its remains."""
+    if pid <= 1:
+        return None  # no worker, and a kill of such a number would reach far too much
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
@@ -69,7 +71,7 @@ def end_orphans(state_dir: Path, clock: Clock, patience: float = PATIENCE) -> in
         clock.sleep(STEP)
         living = {path for path in living if _lives(*found[path])}
     for path in sorted(living):
-        log.warning("killing worker %d, which outlived its daemon", found[path][0])
+        log.warning("killing worker %d, which outlived its service", found[path][0])
         kill_group(found[path][0])
     for path in found:
         remove_lock(path)
