@@ -1,0 +1,61 @@
+"""Names that are never taken, wherever they lie. Pure."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+from functools import lru_cache
+
+# Marks of a copy under way: while one of these changes, the drop around it is not complete. The last is rsync's.
+_TRANSFERS = (
+    "*.part",
+    "*.partial",
+    "*.filepart",
+    "*.tmp",
+    "*.temp",
+    "*.crdownload",
+    "*.download",
+    "*.downloading",
+    ".syncthing.*",
+    "~syncthing~*",
+    ".*.??????",
+)
+# What desktops and storage boxes leave in every folder. It goes along when its folder is taken whole.
+_LITTER = (".ds_store", "._*", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", ".directory", ".stfolder")
+_NEVER = (*_TRANSFERS, *_LITTER, ".*", "~*", "*~", "*.lock", "*.swp")
+_ZARR_OWN = frozenset({".zarray", ".zattrs", ".zgroup", ".zmetadata"})
+
+
+def _one_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(translate(pattern) for pattern in patterns), re.IGNORECASE)
+
+
+_IS_TRANSFER, _IS_LITTER, _IS_NEVER = _one_of(_TRANSFERS), _one_of(_LITTER), _one_of(_NEVER)
+
+
+def is_litter(name: str) -> bool:
+    """Left by a desktop or storage system, of no worth to anybody."""
+    return _IS_LITTER.match(name) is not None
+
+
+def is_transfer(name: str) -> bool:
+    """An unfinished copy or download."""
+    return _IS_TRANSFER.match(name) is not None
+
+
+def is_never_taken(path: str) -> bool:
+    """True if a part of the '/'-separated path has a name that is never taken. The hidden files of a *.zarr are its data."""
+    folder, slash, name = path.rpartition("/")
+    if slash and _folder_is_never_taken(folder):
+        return True
+    return _IS_NEVER.match(name) is not None and not (name in _ZARR_OWN and in_zarr(path))
+
+
+def in_zarr(path: str) -> bool:
+    """True for what lies inside a *.zarr folder, where everything is data."""
+    return ".zarr/" in path.lower()
+
+
+@lru_cache(maxsize=4096)
+def _folder_is_never_taken(folder: str) -> bool:
+    return any(_IS_NEVER.match(part) for part in folder.split("/"))

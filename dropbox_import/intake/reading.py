@@ -1,0 +1,136 @@
+"""What the sidecars of one user say, read once for each state of the file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dropbox_import import sidecar
+from dropbox_import.disk.facts import open_below, read_below, stat_below
+from dropbox_import.errors import Mistake, Rejected, SidecarInvalid
+from dropbox_import.intake.pairing import Asked
+from dropbox_import.intake.tree import Entry, entry_of
+from dropbox_import.model import ImportRequest
+
+# One byte more than a sidecar may have, so that the parser sees that it is too large.
+_LONGEST = (1 << 20) + 1
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One file with a sidecar's ending. `request` and `error` None: not a sidecar, or (with `trouble`) not read."""
+
+    print: Hashable
+    sha256: str = ""
+    request: ImportRequest | None = None
+    error: SidecarInvalid | None = None
+    trouble: str = ""
+
+
+class Reader:
+    """Reads sidecars below `base` and the checksums of expected files. What did not change is not read again."""
+
+    def __init__(self, base: Path, defaults: Mapping[str, Any], *, stable_ids: bool) -> None:
+        self.base = base
+        self._defaults = defaults
+        self._stable = stable_ids
+        self._readings: dict[str, Reading] = {}
+        self._sums: dict[str, tuple[Hashable, str]] = {}
+
+    def ask(self, entry: Entry) -> Asked | None:
+        """Is it a sidecar, and what does it ask for? One that cannot be read now counts as one, so that nobody takes it as data."""
+        reading = self._read(entry)
+        if reading.request is None and reading.error is None and not reading.trouble:
+            return None
+        return Asked(reading.request)
+
+    def get(self, path: str) -> Reading:
+        """What `ask` found in this scan."""
+        return self._readings[path]
+
+    def forget_all_but(self, paths: Mapping[str, object]) -> None:
+        """Keep only what still exists."""
+        self._readings = {path: reading for path, reading in self._readings.items() if path in paths}
+        self._sums = {path: known for path, known in self._sums.items() if path in paths}
+
+    def sha256(self, entry: Entry) -> str:
+        """The checksum of a file, read in full the first time. OSError if it cannot be."""
+        mark = entry.print(stable_ids=self._stable)
+        known = self._sums.get(entry.path)
+        if known is None or known[0] != mark:
+            known = self._sums[entry.path] = (mark, self._sum(entry.path))
+        return known[1]
+
+    def still_says(self, entry: Entry) -> bool:
+        """Read again, for shares, where a change may leave size and time as they were."""
+        if self._sum(entry.path) == self._readings[entry.path].sha256:
+            return True
+        del self._readings[entry.path]
+        return False
+
+    def lines(self, path: str) -> list[str]:
+        """Its text in lines, to show where a mistake is. Empty when it cannot be read."""
+        try:
+            data = read_below(self.base, path, _LONGEST)
+        except (OSError, Rejected):
+            return []
+        return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace").splitlines()
+
+    def _read(self, entry: Entry) -> Reading:
+        mark = entry.print(stable_ids=self._stable)
+        known = self._readings.get(entry.path)
+        if known is not None and known.print == mark and not known.trouble:
+            return known
+        try:
+            reading = self._fresh(entry, mark)
+        except OSError as error:
+            reading = Reading(mark, trouble=f"it cannot be read: {error.strerror or error}")
+        except Rejected as error:
+            reading = Reading(mark, trouble=f"{error.sentence} {error.hint}".strip())
+        self._readings[entry.path] = reading
+        return reading
+
+    def _fresh(self, entry: Entry, mark: Hashable) -> Reading:
+        head = read_below(self.base, entry.path, sidecar.HEAD)
+        verdict = sidecar.is_sidecar(entry.name, head)
+        if not verdict.is_sidecar and not verdict.near_miss:
+            return Reading(mark)
+        data = head if len(head) < sidecar.HEAD else read_below(self.base, entry.path, _LONGEST)
+        digest = hashlib.sha256(data).hexdigest() if len(data) < _LONGEST else self._sum(entry.path)
+        after = entry_of(entry.path, stat_below(self.base, entry.path), stable_ids=self._stable)
+        if after.print(stable_ids=self._stable) != mark:
+            return Reading(mark, trouble="it is still being written")
+        try:
+            return Reading(mark, digest, request=sidecar.parse_sidecar(data, entry.name, defaults=self._defaults))
+        except SidecarInvalid as error:
+            return Reading(mark, digest, error=error)
+
+    def _sum(self, path: str) -> str:
+        fd = open_below(self.base, path)
+        try:
+            digest = hashlib.sha256()
+            while block := os.read(fd, _BLOCK):
+                digest.update(block)
+            return digest.hexdigest()
+        finally:
+            os.close(fd)
+
+
+def place(lines: list[str], text: str) -> tuple[int, int]:
+    """Line and column (from 1) of the first line that has `text`; 0, 0 if none or no text."""
+    if text:
+        for number, line in enumerate(lines, 1):
+            if (column := line.find(text)) >= 0:
+                return number, column + 1
+    return 0, 0
+
+
+def mistake_at(lines: list[str], file: str, sentence: str, hint: str, about: str = "") -> Mistake:
+    """A mistake that points to the line which says `about`."""
+    line, column = place(lines, about)
+    return Mistake(file, line, column, sentence, hint)

@@ -1,0 +1,286 @@
+"""May this drop be taken now? One sidecar with its files: ready, refused, or waiting for a reason in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dropbox_import import sidecar
+from dropbox_import.disk.names import nfc, shown
+from dropbox_import.disk.writers import Writing, being_written
+from dropbox_import.errors import MembersMissing, Mistake, Rejected, SidecarInvalid
+from dropbox_import.intake.judge import problems_of
+from dropbox_import.intake.members import Problem, base_of
+from dropbox_import.intake.pairing import Pair
+from dropbox_import.intake.reading import Reader, mistake_at
+from dropbox_import.intake.tracker import Tracker
+from dropbox_import.intake.tree import Entry, Kind, below
+from dropbox_import.model import Candidate, ImportRequest, Waiting
+from dropbox_import.settings import Box
+
+SCANS = 3
+SCANS_IF_EXPECTED = 2
+
+
+class NotYet(Exception):
+    """Not ready; says why. `soon`: the next scan may be at once."""
+
+    def __init__(self, reason: str, *, soon: bool = False) -> None:
+        super().__init__(reason)
+        self.reason, self.soon = reason, soon
+
+
+class Refused(Exception):
+    """The drop is wrong: its sidecar is filed by itself."""
+
+    def __init__(self, code: str, mistakes: Iterable[Mistake]) -> None:
+        super().__init__(code)
+        self.code, self.mistakes = code, tuple(mistakes)
+
+
+@dataclass(slots=True)
+class Desk:
+    """What the decision may look at. `soon` and `notices` collect what the scan tells besides."""
+
+    box: Box
+    user: str
+    base: Path
+    reader: Reader
+    tracker: Tracker
+    now: float
+    network: bool
+    owner_uid: int | None
+    device: int | None
+    pairs: dict[str, Pair] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+    soon: bool = False
+    writing: Callable[[Path], Writing] | None = None
+
+    def decide(self, pair: Pair) -> Candidate | Waiting:
+        """OSError of one drop's files is a wait of that drop."""
+        try:
+            return self._ready(pair)
+        except Refused as refused:
+            return self._candidate(pair, None, self.user, mistakes=refused.mistakes, refusal_code=refused.code)
+        except NotYet as wait:
+            reason = wait.reason
+            self.soon = self.soon or wait.soon
+        except FileNotFoundError as error:
+            reason = f'"{shown(Path(error.filename or "").name)}" has gone while we looked'
+        except OSError as error:
+            reason = f"{error.strerror or error}" + (f" ({shown(str(error.filename))})" if error.filename else "")
+        except Rejected as error:
+            reason = error.sentence
+        return Waiting(self.user, pair.sidecar.path, reason, self._since(pair))
+
+    def _ready(self, pair: Pair) -> Candidate:
+        expected = _all_expected(pair)
+        self._sidecar_is_quiet(pair, expected)
+        reading = self.reader.get(pair.sidecar.path)
+        if reading.error is not None:
+            raise Refused(reading.error.kind, reading.error.mistakes)
+        request = pair.request
+        if request is None:
+            raise NotYet(f"the sidecar: {reading.trouble}")
+        owner = self._known_from_the_sidecar(pair, request)
+        self._all_there(pair, request)
+        self._files_are_good(pair)
+        self._files_are_quiet(pair, expected)
+        self._checksums(pair, request)
+        self._nobody_writes((*pair.members, *pair.references))
+        if self.network and not self.reader.still_says(pair.sidecar):
+            raise NotYet("the sidecar is still being written")
+        return self._candidate(pair, self._rendered(pair, request), owner)
+
+    # --- the sidecar by itself -------------------------------------------------------
+
+    def _sidecar_is_quiet(self, pair: Pair, expected: bool) -> None:
+        entry, reading = pair.sidecar, self.reader.get(pair.sidecar.path)
+        if entry.links > 1:
+            raise NotYet(f"the sidecar has {entry.links} names (hard links); put a copy there that has no other name")
+        if reading.trouble:
+            raise NotYet(f"the sidecar: {reading.trouble}")
+        if not self._quiet(entry, expected):
+            raise NotYet("the sidecar was changed a moment ago", soon=expected)
+        if self._is_open(entry):
+            raise NotYet("the sidecar is still open for writing in a program")
+
+    def _known_from_the_sidecar(self, pair: Pair, request: ImportRequest) -> str:
+        if self.box.require_end and not request.end:
+            self._patience(
+                pair, "the line `end: true` is missing, which this box asks for", "Write `end: true` as the last line of the sidecar."
+            )
+        owner_problems = problems_of([pair.sidecar], pair.sidecar.folder, owner_uid=self.owner_uid, device=None)
+        for rival in pair.rivals:
+            if rival in self.pairs and not self._quiet(self.pairs[rival].sidecar, False):
+                raise NotYet(f'another sidecar, "{shown(rival)}", claims the same files and was changed a moment ago')
+        problems = [*owner_problems, *pair.problems]
+        if problems:
+            raise Refused(SidecarInvalid.code, self._mistakes(pair, problems))
+        try:
+            return sidecar.allowed_owner(request, self.user, self.box.owners)
+        except Rejected as error:
+            about = request.owner or ""
+            raise Refused(error.kind, error.mistakes or self._mistakes(pair, [Problem(error.sentence, error.hint, about)])) from error
+
+    # --- its files -------------------------------------------------------------------
+
+    def _all_there(self, pair: Pair, request: ImportRequest) -> None:
+        if pair.unseen:
+            raise NotYet(f'"{shown(pair.unseen[0])}" cannot be looked at by the service account')
+        expect = request.files.expect
+        if pair.missing:
+            names = ", ".join(f'"{shown(name)}"' for name in pair.missing[:5]) + (" and more" if len(pair.missing) > 5 else "")
+            case = f' ("{shown(pair.other_case[0])}" is there: upper and lower case count)' if pair.other_case else ""
+            self._patience(pair, f"not there yet: {names}{case}", "Put the missing files there, or correct their names.", pair.missing[0])
+        if not pair.members:
+            self._patience(pair, *_nothing(pair, request))
+        if expect.count is not None and len(pair.members) < expect.count:
+            self._patience(pair, f"{len(pair.members)} of {expect.count} files are there", "Put the missing files there.", "count")
+        if expect.count is not None and len(pair.members) > expect.count:
+            sentence = f"{len(pair.members)} files are there, and {expect.count} are expected."
+            raise Refused(SidecarInvalid.code, self._mistakes(pair, [Problem(sentence, "Correct the count, or name the files.", "count")]))
+        sizes = _by_name(pair)
+        for name, size in expect.size.items():
+            if (entry := sizes(name)) is not None and entry.size != size:
+                self._patience(
+                    pair,
+                    f'"{shown(name)}" has {entry.size} bytes, and {size} are expected',
+                    "Wait for the end of the copy, or correct the size.",
+                    name,
+                )
+
+    def _files_are_good(self, pair: Pair) -> None:
+        entries = (*pair.members, *(entry for entry in pair.references if entry not in pair.members))
+        problems = problems_of(entries, pair.sidecar.folder, owner_uid=self.owner_uid, device=self.device)
+        if problems:
+            raise Refused(SidecarInvalid.code, self._mistakes(pair, problems))
+
+    def _files_are_quiet(self, pair: Pair, expected: bool) -> None:
+        for entry in (*pair.members, *pair.references):
+            if not self._quiet(entry, expected):
+                raise NotYet(f'"{shown(below(pair.sidecar.folder, entry.path))}" was changed a moment ago', soon=expected)
+        for entry in pair.transfers:
+            if not self._quiet(entry, False):
+                raise NotYet(f'"{shown(below(pair.sidecar.folder, entry.path))}" is still being copied')
+            self.notices.append(f'{self.user}: "{shown(entry.path)}" looks like a copy that was given up; it is left where it is.')
+
+    def _checksums(self, pair: Pair, request: ImportRequest) -> None:
+        find = _by_name(pair)
+        for name, wanted in request.files.expect.sha256.items():
+            entry = find(name)
+            if entry is not None and self.reader.sha256(entry) != wanted.lower():
+                self._patience(
+                    pair, f'the SHA-256 of "{shown(name)}" is not the expected one', "Copy the file again, or correct the checksum.", name
+                )
+
+    def _nobody_writes(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            if self._is_open(entry):
+                raise NotYet(f'"{shown(entry.path)}" is still open for writing in a program')
+
+    # --- parts -----------------------------------------------------------------------
+
+    def _quiet(self, entry: Entry, expected: bool) -> bool:
+        if expected:
+            return self.tracker.quiet(entry.path, self.now, 0.0, SCANS_IF_EXPECTED)
+        return self.tracker.quiet(entry.path, self.now, self.box.quiet_period, SCANS)
+
+    def _is_open(self, entry: Entry) -> bool:
+        path = self.base.joinpath(*entry.path.split("/"))
+        test = self.writing or (lambda of: being_written(of, network=self.network))
+        return entry.kind is Kind.FILE and test(path) is Writing.OPEN
+
+    def _since(self, pair: Pair) -> float:
+        seen = self.tracker.get(pair.sidecar.path)
+        return self.now if seen is None else seen.since
+
+    def _patience(self, pair: Pair, reason: str, hint: str, about: str = "") -> None:
+        """Wait, after a while say so, and in the end refuse. Never returns."""
+        waited = self.now - self._since(pair)
+        limits = self.box.wait_for_files
+        if waited >= limits.refuse_after:
+            sentence = f"After {_hours(limits.refuse_after)} this is still so: {reason}."
+            raise Refused(MembersMissing.code, self._mistakes(pair, [Problem(sentence, hint, about)]))
+        if waited >= limits.tell_after:
+            self.notices.append(
+                f'{self.user}: "{shown(pair.sidecar.path)}" waits for more than {_hours(limits.tell_after)}: {reason}. {hint}'
+            )
+        raise NotYet(reason)
+
+    def _mistakes(self, pair: Pair, problems: Iterable[Problem]) -> list[Mistake]:
+        lines = self.reader.lines(pair.sidecar.path)
+        return [mistake_at(lines, shown(pair.sidecar.name), problem.sentence, problem.hint, problem.about) for problem in problems]
+
+    def _rendered(self, pair: Pair, request: ImportRequest) -> ImportRequest:
+        main = _main_file(pair)
+        date = min(seen.first for entry in pair.members if (seen := self.tracker.get(entry.path)) is not None)
+        try:
+            return sidecar.render(
+                request,
+                sidecar_path=pair.sidecar.path,
+                folder=main.folder or self.user,
+                file=main.name,
+                date=date.astimezone(),
+            )
+        except SidecarInvalid as error:
+            raise Refused(error.kind, error.mistakes) from error
+
+    def _candidate(
+        self, pair: Pair, request: ImportRequest | None, owner: str, *, mistakes: tuple[Mistake, ...] = (), refusal_code: str = ""
+    ) -> Candidate:
+        folder = pair.sidecar.folder
+        taken = request is not None
+        return Candidate(
+            user=self.user,
+            folder=f"{self.user}/{folder}" if folder else self.user,
+            sidecar=pair.sidecar.facts(folder),
+            sidecar_sha256=self.reader.get(pair.sidecar.path).sha256,
+            owner=owner,
+            request=request,
+            members=tuple(entry.facts(folder) for entry in pair.members) if taken else (),
+            references=tuple(entry.facts(folder) for entry in pair.references) if taken else (),
+            whole_folders=tuple(below(folder, path) for path in pair.whole_folders) if taken else (),
+            mistakes=mistakes,
+            refusal_code=refusal_code,
+        )
+
+
+def _by_name(pair: Pair) -> Callable[[str], Entry | None]:
+    known = {nfc(below(pair.sidecar.folder, entry.path)): entry for entry in pair.members}
+    return lambda name: known.get(nfc(name))
+
+
+def _all_expected(pair: Pair) -> bool:
+    """Every member has the size that the sidecar expects (or a checksum, which is looked at later): no need to wait long."""
+    if pair.request is None or not pair.members or pair.missing:
+        return False
+    expect = pair.request.files.expect
+    find = _by_name(pair)
+    known = {entry.path for name in expect.sha256 if name not in expect.size and (entry := find(name)) is not None}
+    known |= {entry.path for name, size in expect.size.items() if (entry := find(name)) is not None and entry.size == size}
+    return all(entry.path in known for entry in pair.members)
+
+
+def _main_file(pair: Pair) -> Entry:
+    """The file that {file} and {stem} mean: one of the sidecar's own folder first, else the first of all."""
+    return min(pair.members, key=lambda entry: (entry.folder != pair.sidecar.folder, entry.path))
+
+
+def _nothing(pair: Pair, request: ImportRequest) -> tuple[str, str, str]:
+    if request.files.include is None:
+        base = shown(base_of(pair.sidecar.path))
+        return (
+            f'there is no file or folder "{base}" beside it',
+            f'Put "{base}" with its image ending there, or name the files in the sidecar: files: {{include: ["*.tif"]}}.',
+            "",
+        )
+    patterns = ", ".join(f'"{shown(name)}"' for name in request.files.include[:5])
+    return (f"no file fits {patterns}", "Put the files there, or correct the names; what lies in a folder is written folder/**.", "include")
+
+
+def _hours(seconds: float) -> str:
+    if seconds >= 7200 and seconds % 3600 == 0:
+        return f"{seconds / 3600:.0f} hours"
+    return "an hour" if seconds == 3600 else f"{seconds:g} seconds"

@@ -1,0 +1,148 @@
+"""One pass over the drop folders of a box: which drops are ready, which wait, and why."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from dropbox_import.clock import Clock
+from dropbox_import.disk.mounts import is_network
+from dropbox_import.disk.names import problem_with, shown
+from dropbox_import.disk.paths import for_system
+from dropbox_import.disk.trouble import as_ours
+from dropbox_import.intake.ignored import is_never_taken
+from dropbox_import.intake.members import SIDECAR_SUFFIXES
+from dropbox_import.intake.pairing import pair
+from dropbox_import.intake.reading import Reader
+from dropbox_import.intake.ready import Desk
+from dropbox_import.intake.tracker import Tracker
+from dropbox_import.intake.tree import Entry, Kind, Listing, entry_of, look
+from dropbox_import.model import Candidate, Waiting
+from dropbox_import.settings import Box
+
+DROP = "drop"
+READ_ME = "READ_ME.txt"
+_SOON = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What one pass found. A candidate stays in `ready` at every scan until it leaves the folder.
+
+    `notices` are sentences for people; the same trouble gives the same sentence at every scan. `again_in`: seconds after
+    which one more scan would show whether a drop with expected sizes is ready; None = at the usual time.
+    """
+
+    ready: tuple[Candidate, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    notices: tuple[str, ...] = ()
+    again_in: float | None = None
+
+
+class Intake:
+    """The drops of one box. Remembers what it saw from scan to scan, in memory only; for one thread."""
+
+    def __init__(self, box: Box, clock: Clock) -> None:
+        self.box = box
+        self._clock = clock
+        self._drop = Path(box.path) / DROP
+        self._users: dict[str, tuple[Reader, Tracker]] = {}
+
+    def scan(self) -> Scan:
+        """One pass. The trouble of one file or user never stops the others; TryLater when drop/ itself cannot be read."""
+        network = is_network(self._drop)
+        try:
+            with os.scandir(for_system(self._drop)) as found:
+                names = sorted(item.name for item in found)
+        except OSError as error:
+            raise as_ours(error, f"looking into {self._drop}") from error
+        ready: list[Candidate] = []
+        waiting: list[Waiting] = []
+        notices: list[str] = []
+        soon = False
+        users: dict[str, tuple[Reader, Tracker]] = {}
+        for name in names:
+            folder = self._user_folder(name, network, notices)
+            if folder is None:
+                continue
+            users[name] = self._users.get(name) or (Reader(self._drop / name, self.box.defaults, stable_ids=not network), Tracker())
+            soon = self._scan_user(name, folder, users[name], network, ready, waiting, notices) or soon
+        self._users = users
+        return Scan(tuple(ready), tuple(waiting), tuple(dict.fromkeys(notices)), _SOON if soon else None)
+
+    def _user_folder(self, name: str, network: bool, notices: list[str]) -> Entry | None:
+        """The entry of a user's folder; None for what else lies in drop/, which is told and left alone."""
+        if is_never_taken(name) or name == READ_ME:
+            return None
+        try:
+            entry = entry_of(name, os.lstat(for_system(self._drop / name)), stable_ids=not network)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            notices.append(f'drop/"{shown(name)}" cannot be looked at: {error.strerror}.')
+            return None
+        if entry.kind is Kind.LINK:
+            notices.append(f'drop/"{shown(name)}" is a link and is left alone; make it a folder, or move the box to where it leads.')
+        elif entry.kind is not Kind.FOLDER:
+            notices.append(f'"{shown(name)}" lies directly in drop/ and is left alone; move it into the folder of a user, drop/<user>/.')
+        elif (problem := problem_with(name)) is not None:
+            notices.append(f"A user folder in drop/ cannot be used: {problem}")
+        else:
+            return entry
+        return None
+
+    def _scan_user(
+        self,
+        user: str,
+        folder: Entry,
+        memory: tuple[Reader, Tracker],
+        network: bool,
+        ready: list[Candidate],
+        waiting: list[Waiting],
+        notices: list[str],
+    ) -> bool:
+        """Adds what it finds. True: one more scan should come soon."""
+        reader, tracker = memory
+        try:
+            listing = look(self._drop / user, stable_ids=not network)
+        except OSError as error:
+            notices.append(f'The folder of "{shown(user)}" cannot be looked into: {error.strerror}.')
+            return False
+        now = self._clock.monotonic()
+        prints = ((entry.path, entry.print(stable_ids=not network)) for entry in listing.entries.values() if entry.kind is Kind.FILE)
+        tracker.scan(prints, now, self._clock.now())
+        pairs = pair(listing, reader.ask)
+        reader.forget_all_but(listing.entries)
+        desk = Desk(
+            box=self.box,
+            user=user,
+            base=self._drop / user,
+            reader=reader,
+            tracker=tracker,
+            now=now,
+            network=network,
+            owner_uid=folder.uid if self.box.check_file_owner and os.name == "posix" else None,
+            device=folder.device,
+            pairs={one.sidecar.path: one for one in pairs},
+            notices=notices,
+        )
+        notices.extend(_told_of(user, listing))
+        for one in pairs:
+            outcome = desk.decide(one)
+            if isinstance(outcome, Candidate):
+                ready.append(outcome)
+            else:
+                waiting.append(outcome)
+        return desk.soon
+
+
+def _told_of(user: str, listing: Listing) -> list[str]:
+    """What lies there and cannot be taken, whatever the sidecars say."""
+    told = [f'{shown(user)}: "{shown(path)}" cannot be looked at: {error.strerror}.' for path, error in listing.troubles.items()]
+    for entry in listing.entries.values():
+        if entry.kind is Kind.LINK and entry.name.lower().endswith(SIDECAR_SUFFIXES):
+            told.append(f'{shown(user)}: "{shown(entry.path)}" is a link and is not read as a sidecar; put the file itself there.')
+        elif entry.kind is Kind.TOO_DEEP:
+            told.append(f'{shown(user)}: "{shown(entry.path)}" lies too deep and is not looked into; put the files into fewer folders.')
+    return told
