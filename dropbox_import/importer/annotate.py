@@ -18,6 +18,7 @@ from omero.rtypes import rlong, rstring
 
 from dropbox_import.errors import DropboxImportError
 from dropbox_import.importer import queries
+from dropbox_import.importer.attempts import Teller
 from dropbox_import.importer.errors import calling
 from dropbox_import.importer.sessions import OwnerSession
 from dropbox_import.model import KeyValues, On, Tag
@@ -38,6 +39,7 @@ class Bearer:
     kind: str
     ids: list[int]
     marker: str
+    teller: Teller
     made: list[str] = field(default_factory=list)
     refused: list[dict[str, str]] = field(default_factory=list)
 
@@ -66,6 +68,7 @@ class Bearer:
     def save(self, what: str, links: Sequence[Any]) -> None:
         """Saves links (with their new annotations) in a few calls, and tells each that was made."""
         for start in range(0, len(links), CHUNK):
+            self.teller.in_call("save")
             with calling(what, changes=True):
                 saved = self.session.update().saveAndReturnArray(list(links[start : start + CHUNK]))
             for link in saved:

@@ -53,6 +53,7 @@ def attach(bearer: Bearer, files: Sequence[FileToAttach]) -> None:
 
 
 def _attach(bearer: Bearer, index: int, file: FileToAttach, source: int) -> None:
+    bearer.teller.in_call("hash", bytes=os.fstat(source).st_size)
     sha1, size = _measure(source)
     name = bearer.marker_of(f"file{index}", [sha1, file.namespace, file.name])
     targets = bearer.without_marker(name)
@@ -108,8 +109,10 @@ def _new(bearer: Bearer, file: FileToAttach, source: int, size: int, sha1: str, 
             os.lseek(source, 0, os.SEEK_SET)
             offset = 0
             while block := os.read(source, BLOCK):
+                bearer.teller.in_call("write", bytes=len(block))
                 store.write(block, offset, len(block))
                 offset += len(block)
+            bearer.teller.in_call("close", bytes=size)
             store.save()
         finally:
             store.close()

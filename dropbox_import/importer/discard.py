@@ -11,7 +11,7 @@ from dropbox_import.importer.errors import WAITS, calling, with_effect
 from dropbox_import.importer.fileset import TOKEN_NS
 from dropbox_import.importer.sessions import OwnerSession
 
-DELETE_SECONDS = 600.0
+DELETE_SECONDS = 500.0
 _PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 

@@ -70,6 +70,9 @@ _STRANGER = Verdict(
 _DISK = Verdict(TryLater, "repository", "OMERO could not store a file", "Look at the disk of its repository. " + WAITS)
 _SETUP = Verdict(ConfigError, "server-setup", "The server does not know this kind of request", "Ask the OMERO administrator.", True)
 
+# Glacier2 hides the exception that the router raises behind a class of the same name
+_SESSION_NOT_EXIST = next(kind for kind in Ice.UserException.__subclasses__() if kind.__name__ == "SessionNotExistException")
+
 TABLE: dict[type[BaseException], Verdict] = {
     # the connection
     Ice.ConnectionRefusedException: _UNREACHABLE,
@@ -108,6 +111,7 @@ TABLE: dict[type[BaseException], Verdict] = {
     Glacier2.PermissionDeniedException: _LOGIN,
     Glacier2.CannotCreateSessionException: _NO_SESSION,
     Glacier2.SessionNotExistException: _SESSION_GONE,
+    _SESSION_NOT_EXIST: _SESSION_GONE,
     omero.WrappedCreateSessionException: _NO_SESSION,
     omero.AuthenticationException: _NO_SESSION,
     omero.ExpiredCredentialException: _LOGIN,

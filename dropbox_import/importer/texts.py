@@ -73,6 +73,7 @@ def rename(bearer: Bearer, rule: ImageRule, images: Sequence[Pictured]) -> None:
         name, description = wanted_texts(rule, image, old_description)
         if name in (None, old_name) and description in (None, old_description):
             continue
+        bearer.teller.in_call("save")
         with bearer.trying(f"name of image {image.id}"), calling(f"naming image {image.id}", changes=True):
             loaded = bearer.session.client.getSession().getQueryService().get("Image", image.id)
             if name is not None:

@@ -21,9 +21,9 @@ from dropbox_import.importer.sessions import OwnerSession
 
 BLOCK = 5_000_000
 OPEN_AT_ONCE = 100
-WRITE_SECONDS = 120.0
-CLOSE_SECONDS = 120.0
-SLOWEST = 2_000_000  # bytes a second that a server hashes at least
+WRITE_SECONDS = 300.0
+CLOSE_SECONDS = 100.0
+SLOWEST = 5_000_000  # bytes a second that a server hashes at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class _Counter:
         self._done += size
         self._teller.progress(bytes=self._done, total=self._total)
 
-    def call(self, name: str, size: int) -> None:
+    def call(self, name: str, size: int = 0) -> None:
         self._teller.in_call(name, bytes=size)
 
 
@@ -65,6 +65,7 @@ def send(session: OwnerSession, attempt: Attempt, root: Path, files: Sequence[Fi
     if len(files) <= OPEN_AT_ONCE:
         for index, each in enumerate(files):
             if not _is_stored(stored, each):
+                counter.call("open")
                 _uploader(attempt, index)
     sent = tuple(_send_one(session, attempt, index, root, each, counter, stored, fresh) for index, each in enumerate(files))
     _compare(session, attempt, sent)
@@ -96,10 +97,12 @@ def _send_one(
         if os.fstat(source).st_size != file.size:
             raise _changed(file)
         if _is_stored(stored, file):
+            counter.call("hash", file.size)
             sha1 = _hash_of(source, file, file.size).hexdigest()
             if sha1 == stored[file.client_path][1]:
                 counter.add(file.size)
                 return Sent(file.client_path, file.size, sha1)
+            _cut_to_nothing(attempt, index)
         return Sent(file.client_path, file.size, _transfer(session, attempt, index, source, file, counter, fresh))
     except OSError as error:
         raise disk_trouble(error, f'reading "{file.path}"') from error
@@ -116,6 +119,7 @@ def _transfer(session: OwnerSession, attempt: Attempt, index: int, source: int, 
             if there > file.size:
                 uploader.truncate(0)
                 there = 0
+    counter.call("hash", there)
     digest = _hash_of(source, file, there)
     counter.add(there)
     writer = patient(uploader, session.config.seconds("write", WRITE_SECONDS))
@@ -126,6 +130,13 @@ def _transfer(session: OwnerSession, attempt: Attempt, index: int, source: int, 
         counter.call("close", file.size)
         patient(uploader, session.config.seconds("close", CLOSE_SECONDS) + file.size / SLOWEST).close()
     return digest.hexdigest()
+
+
+def _cut_to_nothing(attempt: Attempt, index: int) -> None:
+    """What the server has is wrong: nothing of it is kept."""
+    uploader = _uploader(attempt, index)
+    with calling("starting a file over"):
+        uploader.truncate(0)
 
 
 def _stream(writer: Any, attempt: Attempt, source: int, file: FileToSend, start: int, digest: Any, counter: _Counter) -> None:

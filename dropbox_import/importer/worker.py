@@ -188,7 +188,7 @@ class Importer:
         images = [Pictured.from_args(each) for each in args["objects"]]
         blocks = [from_plain(KeyValues, each) for each in args.get("key_values") or ()]
         with self._session(job) as session:
-            bearer = Bearer(session, KINDS[args["on"]], [each.id for each in images], args["marker"])
+            bearer = Bearer(session, KINDS[args["on"]], [each.id for each in images], args["marker"], job)
             if args.get("image") and args["on"] == "image":
                 rename(bearer, from_plain(ImageRule, args["image"]), images)
             key_values(bearer, [each for each in blocks if each.on == args["on"]])
