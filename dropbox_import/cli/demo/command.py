@@ -1,0 +1,109 @@
+"""The command: sets the stage, drops, waits, compares, shows."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from dropbox_import.cli import terminal
+from dropbox_import.cli.exits import Exit
+from dropbox_import.clock import SystemClock
+from dropbox_import.errors import ConfigError
+
+PATIENCE = 120.0
+
+
+@click.command(short_help="Show the main job with real images, without an OMERO server.")
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Do it in DIR, a new or empty folder, and leave all there.",
+)
+def demo(keep: Path | None) -> int:
+    """Show the main job here and now: real images, a real daemon, and a stand-in for OMERO.
+
+    It starts the stand-in on a free port of this machine, makes a drop box and a config, starts the
+    daemon, and drops images as a user would: a 5-D OME-TIFF; three files that are one image; an
+    image with tags, key-values, a comment, a rating and an attachment; a folder with a damaged
+    image; and two sidecars that must be refused. At the end it shows what OMERO holds and what is in
+    done/ and failed/. It takes about half a minute.
+
+    \b
+    Examples:
+      dropbox-import demo
+      dropbox-import demo --keep /tmp/look     leaves everything to explore
+
+    \b
+    Exit codes: 0 every outcome was the right one, 4 one was not.
+    """
+    from dropbox_import.cli.demo.stage import Stage
+    from dropbox_import.daemon.check_omero import remove_tree
+    from dropbox_import.disk import files as disk
+
+    clock = SystemClock()
+    folder = (keep or Path(tempfile.gettempdir()) / f"dropbox-import-demo-{clock.token_bits(40):010x}").absolute()
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ConfigError(f"{folder} is not empty", hint="Name a new folder for --keep.")
+    disk.make_dirs(folder)
+    stage = Stage(folder, clock)
+    good = False
+    try:
+        good = _perform(stage)
+    finally:
+        stage.close()
+        if keep is None and good:
+            remove_tree(folder)
+    if keep is None:
+        terminal.say(
+            "All of it was removed again; to look around: dropbox-import demo --keep DIR" if good else f"Everything is left in {folder}"
+        )
+    return Exit.OK if good else Exit.FAILED
+
+
+def _perform(stage: object) -> bool:
+    from dropbox_import.cli.demo import checks, show
+    from dropbox_import.cli.demo.scenario import CASES, USER, drop_case
+    from dropbox_import.cli.demo.stage import DemoFailed, Stage
+    from dropbox_import.spool.survey import survey
+
+    assert isinstance(stage, Stage)
+    watcher = show.Watcher(stage.clock, [stage.box])
+    watcher.tell("make real images")
+    stage.make_images()
+    watcher.tell("start the OMERO stand-in")
+    stage.start_standin()
+    stage.make_box()
+    watcher.tell("start the daemon")
+    stage.start_daemon()
+    for case in CASES:
+        watcher.tell(f"{terminal.paint('drop', 'bold', err=True)} {case.sidecar}: {case.about}")
+        drop_case(case, stage.images, stage.box)
+    wanted = sum((case.done is not None) + (case.failed is not None) for case in CASES)
+    until = stage.clock.monotonic() + PATIENCE
+    while True:
+        drops = survey([stage.box])
+        watcher.look(drops)
+        if len(checks.filed_folders(stage.box)) >= wanted and not checks.claims(stage.box):
+            break
+        stage.check_alive()
+        if stage.clock.monotonic() > until:
+            raise DemoFailed(f"not everything was filed within {PATIENCE:.0f} s", hint=f"Look into {stage.log('daemon')} and {stage.box}.")
+        stage.clock.sleep(0.2)
+    held = checks.held_images(stage.holdings())
+    watcher.tell("stop the daemon")
+    stage.stop_daemon()
+    terminal.tell()
+    filed = checks.filed_folders(stage.box)
+    show.holdings(held)
+    show.folders(filed, CASES)
+    problems = checks.wrong(CASES, held, filed, checks.dropped(stage.box / "drop" / USER), checks.claims(stage.box))
+    show.places(stage.folder, stage.config)
+    terminal.say()
+    for problem in problems:
+        terminal.say(terminal.paint("WRONG  ", "problem") + terminal.visible(problem))
+    if not problems:
+        terminal.say(terminal.paint("Every outcome is the right one.", "ok"))
+    return not problems
