@@ -1,0 +1,112 @@
+"""Faults on demand, and the log of every call.
+
+A test writes `faults.json` into the stand-in's folder; it is read again whenever it changes:
+
+    {"rules": [{"id": "a", "operation": "verifyUpload", "nth": 1, "do": "cut-after"}],
+     "settings": {"import_seconds": 3, "verify_queue_seconds": 0, "login_delay_seconds": 3}}
+
+A rule counts the calls that it matches from the moment it is first seen, and acts on the `nth` (default 1) and the
+`times - 1` following ones (default 1). `operation` may be "*". `do` is one of
+cut-before (no effect, the connection breaks), cut-after (effect, no answer), late (the connection breaks, the effect
+lands `seconds` later), hang (no effect, no answer), delay (`seconds`), disk-full (of a write), refuse (of a log-in),
+end-session (the session is closed before the call), error (Ice.UnknownException without an effect).
+`calls.jsonl` there holds one line for each call: {"n", "op", "id", "user", "at"}.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ACTIONS = ("cut-before", "cut-after", "late", "hang", "delay", "disk-full", "refuse", "end-session", "error")
+DEFAULTS = {"import_seconds": 0.0, "verify_queue_seconds": 0.0, "login_delay_seconds": 3.0}
+
+
+@dataclass(slots=True)
+class Rule:
+    """One wanted fault and how many calls it has matched so far."""
+
+    name: str
+    operation: str
+    do: str
+    nth: int
+    times: int
+    seconds: float
+    seen: int = 0
+
+    def strikes(self, operation: str) -> bool:
+        if self.operation not in ("*", operation):
+            return False
+        self.seen += 1
+        return self.nth <= self.seen < self.nth + self.times
+
+
+class Faults:
+    """The rules in force. Safe to use from any thread."""
+
+    def __init__(self, folder: Path, faults_file: Path | None = None) -> None:
+        self._file = faults_file or folder / "faults.json"
+        self._stamp: tuple[int, int] | None = None
+        self._rules: list[Rule] = []
+        self._settings = dict(DEFAULTS)
+        self._lock = threading.Lock()
+        self._log = (folder / "calls.jsonl").open("a", encoding="ascii", buffering=1)
+        self._calls = 0
+        self.stopping = threading.Event()
+
+    def log(self, operation: str, identity: str, user: str) -> int:
+        with self._lock:
+            self._calls += 1
+            line = {"n": self._calls, "op": operation, "id": identity, "user": user, "at": round(time.time(), 4)}
+            self._log.write(json.dumps(line) + "\n")
+            return self._calls
+
+    def _read(self) -> None:
+        try:
+            state = self._file.stat()
+        except FileNotFoundError:
+            if self._stamp is not None:
+                self._stamp, self._rules, self._settings = None, [], dict(DEFAULTS)
+            return
+        stamp = (state.st_mtime_ns, state.st_size)
+        if stamp == self._stamp:
+            return
+        try:
+            wanted = json.loads(self._file.read_text(encoding="utf-8"))
+        except ValueError:
+            return  # half written; the next call looks again
+        self._stamp = stamp
+        self._settings = DEFAULTS | wanted.get("settings", {})
+        known = {rule.name: rule for rule in self._rules}
+        self._rules = [self._rule(index, entry, known) for index, entry in enumerate(wanted.get("rules", []))]
+
+    @staticmethod
+    def _rule(index: int, entry: dict[str, Any], known: dict[str, Rule]) -> Rule:
+        if entry["do"] not in ACTIONS:
+            raise ValueError(f"faults: {entry['do']!r} is not one of {', '.join(ACTIONS)}")
+        name = str(entry.get("id", f"{index}:{json.dumps(entry, sort_keys=True)}"))
+        seen = known[name].seen if name in known else 0
+        return Rule(
+            name, entry.get("operation", "*"), entry["do"], int(entry.get("nth", 1)), int(entry.get("times", 1)),
+            float(entry.get("seconds", 1.0)), seen,
+        )
+
+    def strike(self, operation: str) -> Rule | None:
+        """The rule that acts on this call, if any."""
+        with self._lock:
+            self._read()
+            struck = [rule for rule in self._rules if rule.strikes(operation)]
+            return struck[0] if struck else None
+
+    def setting(self, name: str) -> float:
+        with self._lock:
+            self._read()
+            return float(self._settings[name])
+
+    def wait(self, seconds: float) -> None:
+        """Sleeps, but not beyond the end of the server."""
+        self.stopping.wait(seconds)
