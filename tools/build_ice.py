@@ -80,14 +80,19 @@ def compile_wheel(work: Path, log: Path) -> Path | None:
     wheel = find(work / "plain")
     if wheel is None or sys.version_info < (3, 12):
         return wheel
-    steps = [sys.executable, "-m", "wheel", "unpack", str(wheel), "-d", str(work)]
-    if not run(steps, log, environment):
+    return with_imp(wheel, work, log, environment)
+
+
+def with_imp(wheel: Path, work: Path, log: Path, environment: dict[str, str]) -> Path | None:
+    """`wheel` with the module imp added, which Ice imports and Python 3.12 no longer has."""
+    tool = [sys.executable, "-m", "wheel"]
+    packed = work / "packed"
+    packed.mkdir()
+    if not run([*tool, "unpack", str(wheel), "-d", str(work)], log, environment):
         return None
-    (tree,) = work.glob(f"zeroc_ice-{VERSION}")
+    tree = work / f"zeroc_ice-{VERSION}"
     shutil.copyfile(SHIM / "imp.py", tree / "imp.py")
-    if not run([sys.executable, "-m", "wheel", "pack", str(tree), "-d", str(work / "packed")], log, environment):
-        return None
-    return find(work / "packed")
+    return find(packed) if run([*tool, "pack", str(tree), "-d", str(packed)], log, environment) else None
 
 
 def build(folder: Path) -> Path:
