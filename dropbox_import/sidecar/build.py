@@ -16,8 +16,9 @@ _NAME = re.compile(r"name:(.+)\Z", re.DOTALL)
 def build(fields: Mapping[str, Any], *, comment: str = "") -> bytes:
     """The sidecar with these keys, in their order, as `parse_sidecar` reads it.
 
-    Texts are quoted where they could be taken for something else. A dataset or project that is a text is a name unless written
-    "id:151"; an int is an id. Keys whose value is None, and empty lists and mappings, are left out. The target may be missing (the box's defaults may give it). Raises SidecarInvalid with what the fields have wrong.
+    Texts are quoted where they could be taken for something else. A dataset or project that is a text is a name unless
+    written "id:151"; an int is an id. Keys whose value is None, and empty lists and mappings, are left out. The target may
+    be missing (the box's defaults may give it). Raises SidecarInvalid with what the fields have wrong.
     """
     tidy = {str(key): _tidy(value) for key, value in fields.items() if not _nothing(value)}
     target = tidy.get("target")

@@ -236,6 +236,9 @@ def _mistake(shape: Shape, root: Node, error: ErrorDetails) -> Mistake:
     keys = [shown(str(part), 40) for part in loc if not isinstance(part, int)]
     name = ".".join(keys)
     node = strict_yaml.find(root, loc) or root
+    if error["loc"] and error["loc"][-1] == "[key]":
+        above = strict_yaml.find(root, loc[:-1])
+        node = (above.key(str(loc[-1])) if isinstance(above, strict_yaml.Mapping) else None) or node
     kind, value = error["type"], error.get("input")
     if kind == "told":
         about = error.get("ctx", {})

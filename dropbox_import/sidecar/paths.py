@@ -21,7 +21,7 @@ def as_path(value: object) -> str:
         raise told(
             f"{shown(text, 40)}: a backslash stands in this path", f"write / between folders: {shown(text.replace(chr(92), '/'), 60)}"
         )
-    if text.startswith(("/", "~")):
+    if text.startswith(("/", "~/")):
         raise told(f"{shown(text, 40)}: an absolute path is not allowed", _BELOW)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
         raise told(f"{shown(text, 40)}: an address is not a path", _BELOW)

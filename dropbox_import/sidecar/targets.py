@@ -28,11 +28,10 @@ def as_container(value: object) -> object:
     found = _STEP.match(value)
     if found and found.group(3):
         kind, sign, word, rest = found.groups()
-        if word == "id" and not sign:
-            return {"id": Typed(rest)}
+        short = f"{{id: {shown(rest, 30)}}}" if word == "id" and not sign else f'{{name: "{shown(rest, 60)}"}}'
         raise told(
             f"{shown(value, 40)}: this way of writing a target stands directly after target:",
-            f'write target: "{shown(value, 60)}", or {kind.lower()}: {{name: "{shown(rest, 60)}"}}',
+            f'write target: "{shown(value, 60)}", or {kind.lower()}: {short}',
         )
     return {"name": value}
 

@@ -84,7 +84,9 @@ def _read_yaml(text: str, file: str, limits: Limits) -> Node | None:
         try:
             root = tree.read(yaml.SafeLoader)
         except yaml.YAMLError as error:
-            raise Unreadable([*tree.mistakes, *explain(error, text, file)]) from None
+            told = {mistake.line for mistake in tree.mistakes}
+            more = [mistake for mistake in explain(error, text, file) if mistake.line not in told]
+            raise Unreadable([*tree.mistakes, *more]) from None
         except (ValueError, OverflowError):
             raise Unreadable(
                 [*tree.mistakes, Mark(file).mistake("an escape in double quotes names no character", "put the text into single quotes")]

@@ -92,7 +92,8 @@ def _eight_bits(data: bytes, file: str) -> tuple[str, tuple[str, ...]]:
         text = data.decode("cp1252")
     except UnicodeDecodeError:
         raise Unreadable([mark.mistake("this is neither UTF-8 nor Windows-1252 text", _SAVE_AS_UTF8)]) from None
-    return text, (
+    notice = (
         f"{shown(file, 200)}:{mark.line}:{mark.column}: the file is not UTF-8 and was read as Windows-1252; "
-        f"if letters like ä or µ look wrong, {_SAVE_AS_UTF8}",
+        f"if letters like ä or µ look wrong, {_SAVE_AS_UTF8}"
     )
+    return text, (notice,)
