@@ -50,6 +50,8 @@ def environment(parent: Mapping[str, str], extra: Sequence[str], level: int) -> 
     if root.name not in ("site-packages", "dist-packages"):
         kept["PYTHONPATH"] = os.pathsep.join([str(root), *filter(None, [kept.get("PYTHONPATH", "")])])
     # The folder that the daemon was started in is not to be trusted as a place of modules; and names of files are coded as in the daemon.
+    # Numeric libraries would reserve memory for a thread on each processor, which on a large host alone breaks the limit of memory.
+    kept |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return kept | {"PYTHONSAFEPATH": "1", "PYTHONUTF8": str(sys.flags.utf8_mode), LEVEL_VARIABLE: str(level)}
 
 

@@ -23,7 +23,7 @@ Effect = Literal["none", "done", "unknown"]
 URGENT = frozenset({"cancel", "keep_alive"})
 """Commands that never wait behind others: a cancel that queues behind the upload it should stop would be worthless."""
 
-THREADS: dict[Role, int] = {"inspector": 1, "importer": 16}
+THREADS: dict[Role, int] = {"inspector": 1, "importer": 12}
 """How many commands a worker of each role does at once at most; the daemon sends no more."""
 
 NOT_HELD = frozenset({"no-such-attempt", "no-such-session"})

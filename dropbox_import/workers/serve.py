@@ -71,7 +71,7 @@ class Job:
         *,
         step: int | None = None,
         steps: int | None = None,
-        bytes: int | None = None,  # noqa: A002
+        bytes: int | None = None,
         total: int | None = None,
     ) -> None:
         """Something to show. Cheap: calls in quick succession are dropped."""
@@ -81,7 +81,7 @@ class Job:
                 self._told = now
                 self._send(Progress(self.id, step, steps, bytes, total))
 
-    def in_call(self, name: str, bytes: int = 0) -> None:  # noqa: A002
+    def in_call(self, name: str, bytes: int = 0) -> None:
         """A call begins that may hang: the daemon's clock judges it by `name` and `bytes` (table in docs/worker-protocol.md)."""
         with self._lock:
             now = self._clock.monotonic()
