@@ -92,7 +92,9 @@ def _picture(source: Source) -> None:
     elif head.startswith(b"\xff\xd8"):
         if b"\xff\xd9" not in source.read(max(0, source.size - (1 << 16)), 1 << 16):
             raise ImageError(Code.CUT, "has no end mark of a JPEG image, so its end is missing", AGAIN)
-    elif head.startswith(b"BM") and source.size >= 14:
+    elif head.startswith(b"BM"):
+        if source.size < 14:
+            raise cut(source.size, 14)
         (size,) = struct.unpack("<I", source.read(2, 4))
         if size > source.size:
             raise cut(source.size, size)

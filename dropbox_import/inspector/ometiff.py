@@ -175,5 +175,3 @@ def _count(attributes: dict[str, str], name: str, default: int) -> int:
     if len(text) > 10 or not text.isascii() or not text.isdigit():
         raise damaged(f"its OME-XML has no usable number for {name}")
     return int(text)
-
-

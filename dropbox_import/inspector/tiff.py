@@ -133,6 +133,8 @@ class _Walk:
         block = self.source.read(offset + self.count.size, length + self.pointer.size)
         found: PageTags = {}
         for code, kind, count, field in self.entry.iter_unpack(block[:length]):
+            if code == 0 and kind == 0:
+                raise damaged(f"its list of pages was not written to the end (byte {offset:,})")
             size = _SIZES.get(kind, 0) * count
             where = INLINE
             if size > self.pointer.size:
@@ -208,5 +210,3 @@ class _Walk:
         """No lossless or lossy packing of real images comes near this, but a bomb does."""
         if decoded > 1 << 30 and decoded > 2000 * self.size:
             raise too_large(f"announces {decoded:,} bytes of pixels in a file of {self.size:,} bytes; no real image is packed so tightly")
-
-

@@ -14,12 +14,17 @@ from dropbox_import.inspector.tiff import Layout
 BLOCK = 1 << 16
 LINEAR = 1 << 25
 SHORTEST = 512
+PADDING = 4096
 SAMPLES = 64
 _SLACK = 16
 
 
 def unfilled(source: Source, layout: Layout) -> ImageError | None:
     """The fault of a TIFF whose last data are zeros that no program wrote; None when they are as good as others."""
+    spare = source.size - layout.needed
+    if spare > max(PADDING, layout.needed // 10) and start_of_zeros(source, layout.needed, source.size) == layout.needed:
+        # The list of pages ends where the zeros begin: the pages that followed are lost.
+        return _fault(spare, source.size)
     page = max(layout.all_pages, key=lambda page: page.end)
     place, length = page.last
     end = min(place + length, source.size)
@@ -31,7 +36,7 @@ def unfilled(source: Source, layout: Layout) -> ImageError | None:
         return _fault(run, source.size) if inside >= SHORTEST or (inside == end - place and inside > _SLACK) else None
     if run < SHORTEST or run == end - begin:
         return None
-    if any(0 <= other.start - zeros_from <= _SLACK for other in layout.all_pages):
+    if spare < SHORTEST and any(0 <= other.start - zeros_from <= _SLACK for other in layout.all_pages):
         return None
     return None if _often_black(source, begin, zeros_from) else _fault(run, source.size)
 
