@@ -6,6 +6,7 @@ install.py --again   the project only: the locked packages are as they should be
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,8 @@ def install_ice() -> None:
 
 
 def main(arguments: list[str]) -> int:
+    if not os.access(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~"), os.W_OK):
+        os.environ["PIP_NO_CACHE_DIR"] = "1"  # pip would warn of it each time
     if arguments != ["--again"]:
         say("Installing the locked packages …")
         lock = ["install", "--no-deps", "--only-binary=:all:", "--require-hashes", "-r", str(ROOT / "requirements" / "lock.txt")]
