@@ -169,7 +169,7 @@ class Member:
                 continue
             if number in self.hung:
                 since = flight.sent if flight.since is None else flight.since
-                answers.append(replies.hung(ticket, self.number, flight.call, now - since, running - 1))
+                answers.append(replies.hung(ticket, self.number, flight.call, now - since))
             elif flight.since is None:
                 answers.append(replies.never_begun(ticket, self.number))
             elif by_us or self.killed:

@@ -19,7 +19,7 @@ class Reply:
     """The end of a command: `result` or `error`, never both.
 
     `worker` is the incarnation that had it, 0 = none had. `died`: the worker died by itself while it worked on this command, or was killed
-    because this command hung; `company`: how many other commands it was working on then.
+    because this command hung; `company`: how many other commands it was working on when it died by itself, so that the blame is not sure.
     """
 
     command: Command
@@ -101,9 +101,9 @@ def lost(ticket: Ticket, worker: int, why: str, company: int) -> Answer:
     return _error(ticket, OutcomeUnknown(text, code="worker-died"), "unknown", worker, True, company)
 
 
-def hung(ticket: Ticket, worker: int, call: str, seconds: float, company: int) -> Answer:
+def hung(ticket: Ticket, worker: int, call: str, seconds: float) -> Answer:
     text = f"{ticket.command.do} gave no sign of life in {call} for {seconds:.0f} seconds, so its {ticket.role} process was ended."
-    return _error(ticket, OutcomeUnknown(text, code="hung"), "unknown", worker, True, company)
+    return _error(ticket, OutcomeUnknown(text, code="hung"), "unknown", worker, True)
 
 
 def stopped(ticket: Ticket, worker: int) -> Answer:

@@ -75,8 +75,6 @@ def test_a_worker_of_another_protocol_or_role_is_refused_and_says_what_to_do() -
         errors = [reply.error for _, reply in answers if reply.error is not None]
         assert [error.kind for error in errors] == ["worker-would-not-start"]
         assert "restarted" in str(errors[0])
-            ("worker-would-not-start", True)
-        ]
 
 
 def test_a_worker_of_another_version_works_but_is_told(caplog: pytest.LogCaptureFixture) -> None:

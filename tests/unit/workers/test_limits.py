@@ -96,7 +96,7 @@ def test_over_the_limit_the_others_get_a_short_time_and_no_new_work_is_given() -
     assert member.judge(120.0 + OVER_GRACE, IDLE)[0] is Act.KILL
     answers = member.obituary(160.0, "signal 9", by_us=False)
     replies = {ticket.command.do: reply for ticket, reply in answers}
-    assert (replies["poll"].died, replies["poll"].error and replies["poll"].error.kind, replies["poll"].company) == (True, "hung", 1)
+    assert (replies["poll"].died, replies["poll"].error and replies["poll"].error.kind, replies["poll"].company) == (True, "hung", 0)
     assert (replies["commit"].died, replies["commit"].error and replies["commit"].error.kind) == (False, "worker-stopped")
     assert {reply.effect for reply in replies.values()} == {"unknown"}
     assert {hung, other} == {1, 2}
