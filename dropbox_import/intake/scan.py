@@ -10,7 +10,6 @@ from dropbox_import.clock import Clock
 from dropbox_import.disk.mounts import is_network
 from dropbox_import.disk.names import problem_with, shown
 from dropbox_import.disk.paths import for_system
-from dropbox_import.disk.trouble import as_ours
 from dropbox_import.intake.ignored import is_never_taken
 from dropbox_import.intake.members import SIDECAR_SUFFIXES
 from dropbox_import.intake.pairing import pair
@@ -50,13 +49,10 @@ class Intake:
         self._users: dict[str, tuple[Reader, Tracker]] = {}
 
     def scan(self) -> Scan:
-        """One pass. The trouble of one file or user never stops the others; TryLater when drop/ itself cannot be read."""
+        """One pass. The trouble of one file or user never stops the others; OSError when drop/ itself cannot be read."""
         network = is_network(self._drop)
-        try:
-            with os.scandir(for_system(self._drop)) as found:
-                names = sorted(item.name for item in found)
-        except OSError as error:
-            raise as_ours(error, f"looking into {self._drop}") from error
+        with os.scandir(for_system(self._drop)) as found:
+            names = sorted(item.name for item in found)
         ready: list[Candidate] = []
         waiting: list[Waiting] = []
         notices: list[str] = []
