@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import threading
 import uuid
 from dataclasses import dataclass
@@ -97,10 +99,12 @@ class StandIn:
         assert ROUTER.name == "router"
         adapter.activate()
         threading.Thread(target=self._reap, name="reaper", daemon=True).start()
-        return {
+        ready = {
             "ready": True, "host": host, "tcp": ports["tcp"], "ssl": ports["ssl"], "ca_file": str(self.certificates.ca.resolve()),
-            "users": sorted(self.accounts),
+            "users": sorted(self.accounts), "pid": os.getpid(),
         }
+        (self.wanted.folder / "ready.json").write_text(json.dumps(ready), encoding="ascii")
+        return ready
 
     def _reap(self) -> None:
         """Closes sessions whose time is over; asleep until the next one may be."""
