@@ -42,8 +42,9 @@ class Unprivileged:
     def run(self, command: Sequence[str | Path], **options: Any) -> subprocess.CompletedProcess[str]:
         """Like subprocess.run with captured text; `env` is added to `environment`; `folder` is the working folder."""
         environment = self.environment | options.pop("env", {})
-        options = {"capture_output": True, "text": True, "cwd": self.folder, "timeout": 100} | options
-        return subprocess.run(self.command(command), env=environment, **options)
+        usual: dict[str, Any] = {"capture_output": True, "text": True, "cwd": self.folder, "timeout": 100}
+        done: subprocess.CompletedProcess[str] = subprocess.run(self.command(command), env=environment, **usual | options)
+        return done
 
     def give(self, path: Path) -> Path:
         """Makes a file or a whole folder belong to this user; returns it."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import tomllib
 
-import lock
 import pytest
 
 from tests.house.source import ROOT
+from tools import lock
 
 FILES = ["lock.txt", "ice.txt"]
 
