@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from dropbox_import.settings.model import GB, PASSWORD_ENV
 from dropbox_import.settings.units import as_bytes, as_seconds
+from dropbox_import.sidecar import json_schema
 from dropbox_import.sidecar.checks import Name, Part, Shape, Whole, YesNo, as_name, between, is_empty, no_value, one_of, seen, told
 from dropbox_import.sidecar.schema import schema as sidecar_schema
 from dropbox_import.strict_yaml import shown
@@ -224,7 +224,7 @@ SHAPE = Shape(
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the config, made from the models; `defaults` of a box are checked as parts of a sidecar."""
-    made = ConfigFile.model_json_schema()
+    made = json_schema.of_model(ConfigFile, "dropbox-import configuration")
     side = sidecar_schema()
     made["$defs"] |= side["$defs"]
     made["$defs"]["BoxPart"]["properties"]["defaults"] |= {
@@ -232,11 +232,9 @@ def schema() -> dict[str, Any]:
         "patternProperties": side["patternProperties"],
         "additionalProperties": False,
     }
-    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    made["title"] = "dropbox-import configuration"
     return made
 
 
 def schema_text() -> str:
     """The committed file config.schema.json."""
-    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+    return json_schema.as_text(schema())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from dropbox_import.model import CLIENT_NAMESPACE
-from dropbox_import.sidecar import targets
+from dropbox_import.sidecar import json_schema, targets
 from dropbox_import.sidecar.checks import Name, Part, Shape, Text, Whole, YesNo, between, one_of, told
 from dropbox_import.sidecar.fields import (
     Glob,
@@ -150,7 +149,7 @@ class SidecarFile(Part):
         description="Where the images go: {dataset: …}, {project: …, dataset: …}, or none."
     )
     files: FilesPart = Field(FilesPart(), description="Which files belong to this sidecar; default: those of its own name.")
-    image: ImagePart = Field(ImagePart(), description="Name and description of the images.")
+    image: ImagePart = Field(ImagePart(), description="What the images are called.")
     tags: list[Annotated[TagPart, BeforeValidator(as_tag, json_schema_input_type=TagPart | str | int | float)]] = Field(
         [], description="Tags on the images."
     )
@@ -205,13 +204,11 @@ SHAPE = Shape(
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a sidecar, made from the models."""
-    made = SidecarFile.model_json_schema(by_alias=True)
-    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    made["title"] = "dropbox-import sidecar"
+    made = json_schema.of_model(SidecarFile, "dropbox-import sidecar")
     made["patternProperties"] = {"^x-": {"description": "For the writer's own use; kept in the result file."}}
     return made
 
 
 def schema_text() -> str:
     """The committed file sidecar.schema.json."""
-    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+    return json_schema.as_text(schema())

@@ -50,7 +50,9 @@ def test_braces_in_a_folder_name_stay_braces() -> None:
 
 
 def test_texts_are_no_templates() -> None:
-    text = "target: none\ntags: ['{date}']\ncomments: ['{0.__class__}']\nkey_values: [{pairs: {a: '{date}'}}]\nimage: {description: '{date}'}"
+    text = (
+        "target: none\ntags: ['{date}']\ncomments: ['{0.__class__}']\nkey_values: [{pairs: {a: '{date}'}}]\nimage: {description: '{date}'}"
+    )
     request = filled(text)
     assert request.tags[0].name == "{date}"
     assert request.comments == ("{0.__class__}",)
@@ -80,7 +82,15 @@ def test_a_name_that_gets_too_long_is_a_mistake() -> None:
 
 @pytest.mark.parametrize(
     ("file", "stem"),
-    [("a.tif", "a"), ("a.ome.tif", "a"), ("a.OME.TIFF", "a"), ("d/a.b.czi", "a.b"), ("noend", "noend"), (".hidden", ".hidden"), (".ome.tif", ".ome")],
+    [
+        ("a.tif", "a"),
+        ("a.ome.tif", "a"),
+        ("a.OME.TIFF", "a"),
+        ("d/a.b.czi", "a.b"),
+        ("noend", "noend"),
+        (".hidden", ".hidden"),
+        (".ome.tif", ".ome"),
+    ],
 )
 def test_stem(file: str, stem: str) -> None:
     assert stem_of(file) == stem
