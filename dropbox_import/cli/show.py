@@ -15,6 +15,7 @@ from dropbox_import.cli.options import config_option, load
 from dropbox_import.cli.status import what
 from dropbox_import.errors import Rejected
 from dropbox_import.model import DropSummary
+from dropbox_import.spool.layout import ATTENTION, REASON
 
 
 @click.command(short_help="Tell the story of one drop.")
@@ -32,12 +33,12 @@ def show(drop_id: str, config: Path, output: str) -> int:
       dropbox-import show k7f3 --config config.yaml
       dropbox-import show cells.czi.yaml --config config.yaml
     """
-    from dropbox_import.cli.waiting import waiting
-    from dropbox_import.spool.survey import story, survey
+    from dropbox_import.cli.drops import EVERY, all_drops, life
+    from dropbox_import.spool.survey import story
 
     settings = load(config)
     boxes = [box.path for box in settings.boxes]
-    drop = pick([*survey(boxes), *waiting(settings)], drop_id)
+    drop = pick(all_drops(settings, life(settings), newest=EVERY), drop_id)
     records = story(boxes, drop.id)
     if output == "json":
         terminal.say(json.dumps({"drop": dataclasses.asdict(drop), "journal": list(records)}, indent=2))
@@ -48,8 +49,18 @@ def show(drop_id: str, config: Path, output: str) -> int:
             terminal.say(f"  {name:<8} {terminal.visible(value)}")
     terminal.say()
     for record in records:
-        terminal.say(f"{str(record.get('at', ''))[:19]:<19}  {terminal.visible(str(record.get('says', '')))}")
+        terminal.say(f"{terminal.moment(str(record.get('at', ''))):<19}  {terminal.visible(str(record.get('says', '')))}")
+    for name in (REASON, ATTENTION):
+        for line in _lines(Path(drop.path) / name):
+            terminal.say(terminal.visible(line))
     return Exit.OK
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return ["", *path.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()]
+    except OSError:
+        return []
 
 
 def pick(drops: Sequence[DropSummary], wanted: str) -> DropSummary:

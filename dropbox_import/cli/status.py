@@ -19,8 +19,6 @@ from dropbox_import.model import DropState, DropSummary
 if TYPE_CHECKING:
     from dropbox_import.heartbeat import Heartbeat
 
-SHOWN = 200
-EVERY = 1_000_000_000
 # What needs a person comes first.
 ORDER = (DropState.HELD, DropState.FAILED, DropState.WAITING, DropState.RUNNING, DropState.DONE)
 MOODS: dict[DropState, terminal.Mood | None] = {
@@ -48,19 +46,16 @@ def status(config: Path, output: str, everything: bool) -> int:
     Exit codes: 0 nothing failed and nothing waits; 4 something in failed/ or held needs a person;
     5 nothing failed, but something waits.
     """
-    from dropbox_import.cli.waiting import waiting
-    from dropbox_import.clock import SystemClock
-    from dropbox_import.heartbeat import heartbeats
-    from dropbox_import.spool.survey import survey
+    from dropbox_import.cli.drops import EVERY, SHOWN, all_drops, life, omero_trouble
 
     settings = load(config)
-    boxes = [box.path for box in settings.boxes]
-    drops = in_order([*survey(boxes, newest=EVERY if everything else SHOWN), *waiting(settings)])
-    now = SystemClock().now().timestamp()
-    beats = {str(box.path): heartbeats(box.path, now) for box in settings.boxes}
+    beats = life(settings)
+    drops = in_order(all_drops(settings, beats, newest=EVERY if everything else SHOWN))
     if output == "json":
         terminal.say(json.dumps(as_json(drops, beats), indent=2))
     else:
+        if any(beat.alive for found in beats.values() for beat in found) and (trouble := omero_trouble(settings)):
+            terminal.tell(terminal.paint(terminal.visible(trouble), "warning", err=True))
         _show(drops, beats, everything)
     states = Counter(drop.state for drop in drops)
     return of_counts(states[DropState.FAILED] + states[DropState.HELD], states[DropState.WAITING])
@@ -94,8 +89,8 @@ def _show(drops: Sequence[DropSummary], beats: dict[str, tuple[Heartbeat, ...]],
         drops = [drop for drop in drops if drop.id not in old]
     if drops:
         terminal.table(
-            ("State", "Drop", "User", "Sidecar", "What", "Since"),
-            [(drop.state.value, drop.id or "-", drop.user, drop.sidecar, what(drop), drop.since) for drop in drops],
+            ("State", "Drop", "User", "Sidecar", "What", "Since (UTC)"),
+            [(drop.state.value, drop.id or "-", drop.user, drop.sidecar, what(drop), terminal.moment(drop.since)) for drop in drops],
             moods=[MOODS[drop.state] for drop in drops],
         )
     else:

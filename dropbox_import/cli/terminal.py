@@ -117,3 +117,8 @@ def rewrite(text: str) -> None:
     """Progress on the last line of the terminal, in the place of the one before; empty clears it."""
     room = max(20, shutil.get_terminal_size().columns - 1)
     click.echo("\r" + text[:room].ljust(room) + ("" if text else "\r"), err=True, nl=False)
+
+
+def moment(stamp: str) -> str:
+    """A time of a journal (`2026-11-22T09:39:12.123Z`) for people: to the second, still in UTC."""
+    return stamp[:19].replace("T", " ")

@@ -10,10 +10,10 @@ from typing import Any
 
 from dropbox_import.clock import SystemClock
 from dropbox_import.daemon.findings import Finding
+from dropbox_import.daemon.service import importer_config
 from dropbox_import.disk import files as disk
 from dropbox_import.errors import DropboxImportError, ServerUnavailable
 from dropbox_import.settings import Settings
-from dropbox_import.settings.secrets import find_password
 from dropbox_import.workers.dispatcher import Workers
 from dropbox_import.workers.protocol import Command
 
@@ -119,7 +119,12 @@ def ask_worker(settings: Settings) -> dict[str, Any]:
     own = Path(tempfile.gettempdir()) / f"dropbox-import-check-{clock.token_bits(50):013x}"
     disk.make_dir(own, 0o700)
     try:
-        workers = Workers(settings.workers, own, clock, importer_config=importer_config(settings, own))
+        workers = Workers(
+            settings.workers,
+            own,
+            clock,
+            importer_config={**importer_config(settings, settings.instance), "sessions_dir": str(own / "sessions")},
+        )
         try:
             ticket = workers.submit("importer", Command(1, "check", {}), lambda _reply: None)
             reply = ticket.wait(PATIENCE)
@@ -132,24 +137,6 @@ def ask_worker(settings: Settings) -> dict[str, Any]:
     if reply.error is not None:
         raise reply.error
     return dict(reply.result or {})
-
-
-def importer_config(settings: Settings, state_dir: Path) -> dict[str, Any]:
-    """What `configure` tells an importer: where the server and the secret are, never the secret."""
-    omero = settings.omero
-    source = find_password(settings)
-    return {
-        "host": omero.host,
-        "port": omero.port,
-        "user": omero.user,
-        "password_file": None if source.file is None else str(source.file),
-        "password_env": omero.password_env,
-        "ca_file": None if omero.ca_file is None else str(omero.ca_file),
-        "insecure": omero.insecure,
-        "group": omero.group,
-        "instance": settings.instance,
-        "sessions_dir": str(state_dir / "sessions"),
-    }
 
 
 def remove_tree(folder: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +13,9 @@ from dropbox_import.cli import terminal
 from dropbox_import.cli.exits import Exit
 from dropbox_import.clock import SystemClock
 from dropbox_import.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dropbox_import.cli.demo.stage import Stage
 
 PATIENCE = 120.0
 
@@ -47,6 +52,8 @@ def demo(keep: Path | None) -> int:
     folder = (keep or Path(tempfile.gettempdir()) / f"dropbox-import-demo-{clock.token_bits(40):010x}").absolute()
     if folder.is_dir() and any(folder.iterdir()):
         raise ConfigError(f"{folder} is not empty", hint="Name a new folder for --keep.")
+    # Whoever ends the demo ends its processes: SIGTERM takes the same way out as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     disk.make_dirs(folder)
     stage = Stage(folder, clock)
     good = False
@@ -63,13 +70,12 @@ def demo(keep: Path | None) -> int:
     return Exit.OK if good else Exit.FAILED
 
 
-def _perform(stage: object) -> bool:
+def _perform(stage: Stage) -> bool:
     from dropbox_import.cli.demo import checks, show
     from dropbox_import.cli.demo.scenario import CASES, USER, drop_case
-    from dropbox_import.cli.demo.stage import DemoFailed, Stage
+    from dropbox_import.cli.demo.stage import DemoFailed
     from dropbox_import.spool.survey import survey
 
-    assert isinstance(stage, Stage)
     watcher = show.Watcher(stage.clock, [stage.box])
     watcher.tell("make real images")
     stage.make_images()

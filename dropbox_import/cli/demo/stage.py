@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -38,6 +37,7 @@ class Stage:
     folder: Path
     clock: Clock
     port: int = 0
+    ca_file: str = ""
     children: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
 
     @property
@@ -78,7 +78,7 @@ class Stage:
                 "port": self.port,
                 "user": ACCOUNT,
                 "password_file": str(self.folder / "omero-password"),
-                "ca_file": str(self.omero / "ca.pem"),
+                "ca_file": self.ca_file,
             },
             "state_dir": str(self.folder / "state"),
             "instance": "demo",
@@ -99,13 +99,15 @@ class Stage:
 
     def start_standin(self) -> None:
         """Start the OMERO stand-in on a free port of this machine and wait until it says that it is ready."""
-        self.port = _free_port()
         child = self._start(
             "standin", "-m", "dropbox_import.standin", "--dir", str(self.omero), "--port", str(self.port), stdout=subprocess.PIPE
         )
         assert child.stdout is not None
-        if not child.stdout.readline():
+        line = child.stdout.readline()
+        if not line:
             raise self._died("standin", child)
+        ready = json.loads(line)
+        self.port, self.ca_file = int(ready["ssl"]), str(ready["ca_file"])
 
     def start_daemon(self) -> None:
         """Start the daemon and wait for its heartbeat."""
@@ -184,13 +186,6 @@ def _terminate(child: subprocess.Popen[bytes]) -> None:
             child.wait()
     if child.stdout is not None:
         child.stdout.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _environment() -> Mapping[str, str]:

@@ -1,0 +1,127 @@
+"""All drops of a config, for `status` and `show`: claims, what is filed, and sidecars that are not taken yet.
+
+Read from the folders and journals; a running daemon's status file adds why something does not move.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dropbox_import.clock import SystemClock
+from dropbox_import.heartbeat import Heartbeat, heartbeats
+from dropbox_import.model import DropState, DropSummary
+from dropbox_import.sidecar import HEAD, SUFFIXES, is_sidecar
+from dropbox_import.spool.layout import Layout
+from dropbox_import.spool.survey import survey
+
+if TYPE_CHECKING:
+    from dropbox_import.settings import Settings
+
+STATUS_FILE = "status.json"
+SHOWN = 200
+EVERY = 1_000_000_000
+
+
+def life(settings: Settings) -> dict[str, tuple[Heartbeat, ...]]:
+    """The heartbeats in each box, judged by our clock, since reading must not write."""
+    now = SystemClock().now().timestamp()
+    return {str(box.path): heartbeats(box.path, now) for box in settings.boxes}
+
+
+def all_drops(settings: Settings, beats: Mapping[str, tuple[Heartbeat, ...]], *, newest: int = SHOWN) -> list[DropSummary]:
+    """Every claim and waiting sidecar, and the `newest` filed ones of each box and state."""
+    alive = {box: any(beat.alive for beat in found) for box, found in beats.items()}
+    filed_and_claimed = survey([box.path for box in settings.boxes], newest=newest)
+    return [*claimed(filed_and_claimed, settings, alive), *waiting(settings)]
+
+
+def omero_trouble(settings: Settings) -> str:
+    """Why OMERO cannot be used, as the daemon last wrote it; "" when it can."""
+    try:
+        facts: Any = json.loads((settings.state_dir / STATUS_FILE).read_bytes())["omero"]
+        return f"OMERO is down since {facts['since']}: {facts['why']}" if facts["down"] else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def waiting(settings: Settings) -> list[DropSummary]:
+    """One for each sidecar in a drop folder, with the daemon's reason where it told one."""
+    told = reasons(settings.state_dir / STATUS_FILE)
+    found = []
+    for box in settings.boxes:
+        for user, relative, changed in sidecars(Layout(box.path).drop):
+            found.append(
+                DropSummary(
+                    id="",
+                    state=DropState.WAITING,
+                    box=str(box.path),
+                    user=user,
+                    sidecar=relative,
+                    step="in the drop folder",
+                    why=told.get((str(box.path), user, relative), "not taken yet"),
+                    since=changed,
+                    path=str(Layout(box.path).drop / user / relative),
+                )
+            )
+    return found
+
+
+def claimed(drops: Iterable[DropSummary], settings: Settings, alive: Mapping[str, bool]) -> Iterator[DropSummary]:
+    """The claims as the daemon sees them: one that it cannot go on with waits, and so do all when there is no daemon."""
+    stuck = reasons_of_claims(settings.state_dir / STATUS_FILE)
+    for drop in drops:
+        if drop.state is not DropState.RUNNING:
+            yield drop
+        elif not alive.get(drop.box, False):
+            yield replace(drop, state=DropState.WAITING, why=drop.why or "goes on when the daemon runs again")
+        elif stuck.get(drop.id):
+            yield replace(drop, state=DropState.WAITING, why=stuck[drop.id])
+        else:
+            yield drop
+
+
+def reasons_of_claims(status: Path) -> dict[str, str]:
+    """Drop id -> why nothing moves, as the daemon last wrote it."""
+    try:
+        facts: Any = json.loads(status.read_bytes())
+        return {str(one["id"]): str(one["why"]) for box in facts.get("boxes", []) for one in box.get("active", [])}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def reasons(status: Path) -> dict[tuple[str, str, str], str]:
+    """(box, user, sidecar) -> why it waits, as the daemon last wrote it; empty when there is nothing to read."""
+    try:
+        facts: Any = json.loads(status.read_bytes())
+        return {
+            (str(box["box"]), str(one["user"]), str(one["sidecar"])): str(one["reason"])
+            for box in facts.get("boxes", [])
+            for one in box.get("waiting", [])
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def sidecars(drop: Path) -> Iterator[tuple[str, str, str]]:
+    """User, path below the user's folder, time of the last change, of each sidecar."""
+    try:
+        users = sorted(entry for entry in drop.iterdir() if entry.is_dir() and not entry.is_symlink())
+    except OSError:
+        return
+    for folder in users:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix.lower() not in SUFFIXES or path.is_symlink() or not path.is_file():
+                continue
+            try:
+                with path.open("rb") as stream:
+                    verdict = is_sidecar(path.name, stream.read(HEAD))
+                changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            except OSError:
+                continue
+            if verdict.is_sidecar:
+                yield folder.name, path.relative_to(folder).as_posix(), f"{changed:%Y-%m-%dT%H:%M:%SZ}"
