@@ -116,9 +116,53 @@ def _png(source: Source) -> None:
     raise damaged("it is cut into too many pieces")
 
 
+def _lif(source: Source) -> None:
+    """The XML header, then blocks that each give the length of their description and of their pixels."""
+    at = 0
+    for _ in range(200_000):
+        head = source.read(at, 13)
+        if not head:
+            return
+        if len(head) < 13:
+            raise cut(source.size, at + 13)
+        if not head.startswith(b"\x70\0\0\0") or head[8] != 0x2A:
+            raise damaged(f"there is no block of a LIF file at byte {at:,}")
+        if at == 0:
+            at = 13 + 2 * int(struct.unpack_from("<I", head, 9)[0])
+        else:
+            at = _end_of_memory(source, at)
+        if at > source.size:
+            raise cut(source.size, at)
+    raise damaged("it is cut into too many pieces")
+
+
+def _end_of_memory(source: Source, at: int) -> int:
+    # The length is of 4 bytes in old files and of 8 in new ones; the mark after it tells which.
+    head = source.read(at + 9, 13).ljust(13, b"\0")
+    size, after = (struct.unpack_from("<I", head)[0], 4) if head[4] == 0x2A else (struct.unpack_from("<Q", head)[0], 8)
+    if head[after] != 0x2A:
+        if at + 22 > source.size:
+            raise cut(source.size, at + 22)
+        raise damaged(f"the block at byte {at:,} does not give its length")
+    name = struct.unpack_from("<I", head.ljust(24, b"\0"), after + 1)[0]
+    return int(at + 9 + after + 5 + 2 * name + size)
+
+
+def _ndpi(source: Source) -> None:
+    """Hamamatsu writes the place of the first directory in eight bytes, also in files that are no BigTIFF."""
+    if source.size < 12:
+        raise cut(source.size, 12)
+    (place,) = struct.unpack("<Q", source.read(4, 8))
+    needed = min(place, place & 0xFFFFFFFF) + 2
+    if source.read(0, 2) == b"II" and needed > source.size:
+        raise cut(source.size, needed)
+
+
 _CHECKS: dict[str, Check] = {
     "Zeiss CZI": _czi,
     "Nikon ND2": _nd2,
+    "Leica LIF": _lif,
+    "Hamamatsu NDPI": _ndpi,
     "Imaris": _hdf5,
     "MRC": _stack,
     "DeltaVision": _stack,

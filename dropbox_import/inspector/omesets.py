@@ -34,6 +34,7 @@ class _Resolved:
     missing: tuple[str, ...]
     wants: tuple[tuple[str, int], ...]
     own: int
+    lonely: FileReference | None
 
 
 class _Sets:
@@ -76,24 +77,33 @@ class _Sets:
             self._unite(path, known.partners[0])
         if known.missing:
             self.missing[path] = list(known.missing)
-        self.wanted[path] = max(self.wanted.get(path, 0), known.own)
+        own = known.own
+        if known.lonely is not None:
+            # The only file that is named is not there: it is this one, under a new name, unless its identifier says no.
+            if document.uuid in (None, known.lonely.uuid):
+                own = max(own, known.lonely.pages)
+            else:
+                self.missing[path] = [self._absent(known.lonely)]
+        self.wanted[path] = max(self.wanted.get(path, 0), own)
 
     def _resolve(self, references: Sequence[FileReference], folder: str) -> _Resolved:
         partners: list[str] = []
         missing: list[str] = []
         wants: list[tuple[str, int]] = []
         own = 0
+        lonely = None
         for reference in references:
             found = self._find(folder, reference.name) if reference.name else self.uuids.get(reference.uuid or "")
             if found is not None:
                 partners.append(found)
                 wants.append((found, reference.pages))
-            elif len(references) == 1 or (reference.name is None and reference.uuid is None):
-                # The file itself, under another name than when it was written.
+            elif reference.name is None and reference.uuid is None:
                 own = max(own, reference.pages)
+            elif len(references) == 1:
+                lonely = reference
             else:
                 missing.append(self._absent(reference))
-        return _Resolved(tuple(partners), tuple(dict.fromkeys(missing)), tuple(wants), own)
+        return _Resolved(tuple(partners), tuple(dict.fromkeys(missing)), tuple(wants), own, lonely)
 
     def _absent(self, reference: FileReference) -> str:
         if reference.name is None:

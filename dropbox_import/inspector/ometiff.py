@@ -152,7 +152,7 @@ class _Reader:
     def _tiff_data(self, first: int, planes: int) -> None:
         if planes < 0 and self._now is not None:
             self._now.open_ended.append((self._data_uuid, self._data_name, first))
-        self._want(self._data_uuid, self._data_name, first + max(planes, 1))
+        self._want(self._data_uuid, self._data_name, first + abs(planes) if planes else 0)
 
     def _end_of_pixels(self, pixels: _Pixels) -> None:
         # An open-ended TiffData stands for all planes, but only where it is the only one of the image.

@@ -70,6 +70,13 @@ def test_a_single_ome_tiff_may_be_renamed(tmp_path: Path) -> None:
     assert names(inspected(tmp_path)) == [["b.tif"], ["c.tif"]]
 
 
+def test_the_one_file_that_it_names_must_be_itself_by_its_identifier() -> None:
+    document = Documents().parse(samples.ome_xml("x", ["pixels.ome.tif"], own="metadata.ome.tif").encode())
+    member = Examined(FileFacts("metadata.ome.tif", 1, 0), format_of("a.tif"), None, 2, document)
+    (only,) = sets_of([member])
+    assert "pixels.ome.tif" in only.faults[0][1].says
+
+
 def test_a_missing_companion_is_named(tmp_path: Path) -> None:
     companion = samples.companion_set(tmp_path)[0]
     companion.unlink()
