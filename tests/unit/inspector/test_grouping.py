@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropbox_import.inspector.faults import Code, ImageError
@@ -142,6 +142,7 @@ NAMES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(NAMES, st.randoms())
 def test_every_member_ends_in_exactly_one_place_in_any_order(paths: list[str], chance: object) -> None:
     found = grouped(*paths)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropbox_import.disk.facts import facts
@@ -158,6 +158,7 @@ def test_broken_xml_is_a_reason_that_quotes_nothing(xml: bytes) -> None:
     assert "many" not in caught.value.says
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 900))
 def test_any_xml_gets_an_answer(noise: bytes, place: int) -> None:
     text = samples.ome_xml("x", ["a.tif", "b.tif"], own="a.tif").encode()

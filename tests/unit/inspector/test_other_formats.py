@@ -6,7 +6,7 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropbox_import.inspector.faults import Code, shown, some
@@ -136,6 +136,7 @@ def test_a_czi_that_is_still_written_or_a_part_of_several_is_refused() -> None:
     assert code_of("a.czi", czi(part=2)) is Code.NEEDS_READER
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(WHOLE)), st.binary(max_size=40), st.integers(0, 700))
 def test_any_damage_gets_an_answer(name: str, noise: bytes, place: int) -> None:
     data = WHOLE[name]
