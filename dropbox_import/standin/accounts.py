@@ -89,7 +89,7 @@ def seed(store: Store, wanted: dict[str, Any]) -> dict[str, Account]:
         for group in wanted.get("groups", []):
             values = {"name": group["name"], "perms": group.get("permissions", "rw----"), "ldap": 0}
             groups[group["name"]] = _ensure(store, "ExperimenterGroup", "name", values)
-        root = {"name": "root", "password": "omero", "admin": True, "first": "root", "last": "root"}
+        root = {"name": "root", "password": "root", "admin": True, "first": "root", "last": "root"}
         guest = {"name": "guest", "password": "guest", "first": "Guest", "last": "Account", "active": False}
         listed = {user["name"]: user for user in (root, guest, *wanted.get("users", []))}
         for row_id, user in enumerate(listed.values()):

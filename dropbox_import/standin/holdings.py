@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 RATING_NS = "openmicroscopy.org/omero/insight/rating"
-ROOT_PASSWORD = "omero"
+ROOT_PASSWORD = "root"
 
 _IMAGES = (
     "select i.id, i.name, px.sizeX, px.sizeY, px.sizeZ, px.sizeC, px.sizeT, i.details.owner.omeName, i.details.group.name, i.fileset.id "

@@ -85,6 +85,7 @@ class Sessions:
         self.by_id = {account.user: account for account in accounts.values()}
         self._open: dict[str, Session] = {}
         self._failures: dict[str, int] = {}
+        self._expired: set[str] = set()
         self._lock = threading.RLock()
         self._close_left_open()
 
@@ -98,11 +99,10 @@ class Sessions:
     def log_in(self, name: str, password: str, agent: str) -> Session:
         """By password, or into an open session by its uuid as name and password."""
         joined = self._open.get(name) if name == password else None
+        if name == password and (name in self._expired or (joined is not None and joined.overdue(time.time()))):
+            words = f"Can't find default group for {name}"
+            raise omero.WrappedCreateSessionException(words, False, -1, "ome.conditions.ApiUsageException")
         if joined is not None:
-            if joined.overdue(time.time()):
-                self.close(joined, "timed out", keep_servants=True)
-                words = f"Can't find default group for {name}"
-                raise omero.WrappedCreateSessionException(words, False, -1, "ome.conditions.ApiUsageException")
             with self._lock:
                 joined.count += 1
             joined.touch("createSession")
@@ -191,6 +191,7 @@ class Sessions:
         now, wait = time.time(), 60.0
         for session in list(self._open.values()):
             if session.overdue(now):
+                self._expired.add(session.uuid)
                 self.close(session, "timed out", keep_servants=True)
                 continue
             if session.idle_ms > 0:

@@ -13,6 +13,7 @@ from pathlib import Path
 from dropbox_import.errors import ConfigError
 
 _DAYS = "3650"
+_NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 _NAMES = "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth\n"
 
 
@@ -41,10 +42,10 @@ def certificates(folder: Path) -> Certificates:
     (folder / "names.cnf").write_text(_NAMES, encoding="ascii")
     subject = "/CN=dropbox-import stand-in CA"
     _openssl(
-        folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", _DAYS, "-subj", subject, "-keyout", "ca.key", "-out", "ca.pem",
+        folder, "req", "-x509", *_NEW_KEY, "-days", _DAYS, "-subj", subject, "-keyout", "ca.key", "-out", "ca.pem",
         "-addext", "keyUsage=critical,keyCertSign,cRLSign",
     )
-    _openssl(folder, "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr")
+    _openssl(folder, "req", *_NEW_KEY, "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr")
     _openssl(
         folder, "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", _DAYS,
         "-extfile", "names.cnf", "-out", "server.new",
