@@ -11,10 +11,20 @@ import pytest
 from tests.conftest import Unprivileged
 from tests.house.source import ROOT
 
-TOOLS = ["sh", "dirname", "cat", "cksum", "sed", "id", "env"]
+TOOLS = ["sh", "dirname", "cat", "cksum", "sed", "id", "env", "mv"]
 SHIM = "#!/bin/sh\necho 'pyenv: command not found' >&2\nexit 127\n"
 # Answers as an interpreter would: its version, no venv, no headers; the wheel is not there.
 PYTHON = '#!/bin/sh\ncase "$2" in *version_info*) echo {version};; *) exit 1;; esac\n'
+
+# Does at once what it is asked, and says so.
+WILLING = """#!/bin/sh
+case "$*" in
+*version_info*) echo 3.11 ;;
+"-m venv --clear "*) /bin/mkdir -p "$4/bin" && /bin/cp "$0" "$4/bin/python" ;;
+-c* | *--where) ;;
+*) echo "$*" ;;
+esac
+"""
 
 Machine = Callable[..., list[str]]
 
@@ -24,8 +34,9 @@ def machine(unprivileged: Unprivileged, request: pytest.FixtureRequest) -> Machi
     """A function that makes a machine with these programs, sets up there as an ordinary user, and gives the exit code and what was said."""
     base = unprivileged.folder / request.node.name.replace("[", "-").replace("]", "")
 
-    def set_up(programs: dict[str, str], **environment: str) -> list[str]:
-        checkout, programs_folder = base / "checkout", base / "bin"
+    checkout, programs_folder = base / "checkout", base / "bin"
+
+    def make(programs: dict[str, str]) -> None:
         for folder in ("tools", "requirements"):
             shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", checkout)
@@ -36,10 +47,12 @@ def machine(unprivileged: Unprivileged, request: pytest.FixtureRequest) -> Machi
             (programs_folder / name).write_text(text)
             (programs_folder / name).chmod(0o755)
         unprivileged.give(base)
-        done = unprivileged.run(
-            ["env", "-i", f"PATH={programs_folder}", f"HOME={base}", *(f"{k}={v}" for k, v in environment.items()), "tools/setup"],
-            cwd=checkout,
-        )
+
+    def set_up(programs: dict[str, str], **environment: str) -> list[str]:
+        if not checkout.exists():
+            make(programs)
+        variables = {"PATH": str(programs_folder), "HOME": str(base)} | environment
+        done = unprivileged.run(["env", "-i", *(f"{name}={value}" for name, value in variables.items()), "tools/setup"], cwd=checkout)
         return [str(done.returncode), *(done.stdout + done.stderr).splitlines()]
 
     return set_up
@@ -86,6 +99,20 @@ def test_a_named_interpreter_is_the_only_one_tried(machine: Machine) -> None:
         "Python 3.11, 3.12 or 3.13 is needed (/nowhere/python3.12 does not run): install one of them, or name one with "
         "PYTHON=/path/to/python3.12."
     )
+
+
+def test_a_second_run_does_nothing_and_a_changed_project_is_only_installed_again(machine: Machine, unprivileged: Unprivileged) -> None:
+    code, *said = machine({"python3.11": WILLING})
+    assert code == "0"
+    assert said[0] == "tools/install.py"
+    assert machine({}) == ["0"]
+    (project,) = unprivileged.folder.glob("test_a_second_run*/checkout/pyproject.toml")
+    with project.open("a") as file:
+        file.write("# changed\n")
+    assert machine({}) == ["0", "tools/install.py --again"]
+    assert machine({}) == ["0"]
+    code, *said = machine({}, PYTHON=str(project.parents[1] / "bin" / "python3.11"))
+    assert (code, said[0]) == ("0", "tools/install.py")
 
 
 def test_the_cache_of_the_ice_extension_is_where_the_variable_says(unprivileged: Unprivileged) -> None:
