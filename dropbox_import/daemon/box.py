@@ -14,16 +14,17 @@ from typing import Any
 from dropbox_import.daemon.active import Active
 from dropbox_import.daemon.commands import Order
 from dropbox_import.daemon.pipeline import Pipeline
+from dropbox_import.daemon.sessions import Held
 from dropbox_import.daemon.shared import Shared
 from dropbox_import.disk import files
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.disk.volumes import free_bytes
-from dropbox_import.errors import DropboxImportError, JournalDamaged, ShareUnavailable
+from dropbox_import.errors import DropboxImportError, JournalDamaged, ShareUnavailable, TryLater
 from dropbox_import.intake import Intake
 from dropbox_import.model import Candidate, Waiting
 from dropbox_import.settings import Box
 from dropbox_import.spool import claim as claims
-from dropbox_import.spool import layout
+from dropbox_import.spool import filing, layout
 from dropbox_import.spool.layout import Layout, read_marker
 from dropbox_import.spool.steps import Step
 from dropbox_import.workers.replies import Reply
@@ -56,6 +57,7 @@ class BoxRunner:
         self._beat = 0
         self._next_beat = self._next_scan = 0.0
         self.scans = 0
+        shared.boxes.append(self)
 
     # --- from other threads -------------------------------------------------------------
 
@@ -88,6 +90,15 @@ class BoxRunner:
             found |= {order.session for order in list(active.flying.values())}
         return frozenset(found)
 
+    def attempts(self) -> frozenset[Held]:
+        """The attempts without an answer that claims of this box count on."""
+        return frozenset(
+            (active.id, key, state.attempt.number)
+            for active in list(self._active.values())
+            for key, state in active.claim.drop.filesets.items()
+            if state.attempt is not None
+        )
+
     def moving(self) -> bool:
         """Whether a claim is to go on by itself within moments: a poll, a look after a lost connection."""
         outage = self._shared.outage
@@ -107,7 +118,7 @@ class BoxRunner:
     def run(self) -> None:
         while not self._stop.is_set():
             try:
-                self._turn()
+                self.turn(self.pause())
             except Exception as error:  # a bug must not end the box
                 log.exception("a bug in the box %s; it goes on in a moment", self.box.path)
                 self._trouble = DropboxImportError(f"an internal error ({type(error).__name__}); the log has its story")
@@ -115,8 +126,9 @@ class BoxRunner:
         for active in self._active.values():
             active.claim.close()
 
-    def _turn(self) -> None:
-        self._drain_inbox(self._sleep_for())
+    def turn(self, timeout: float) -> None:
+        """Take what has happened (waiting for it up to `timeout` seconds), then do all that can be done now."""
+        self._drain_inbox(timeout)
         if self._stop.is_set():
             return
         now = self._clock.monotonic()
@@ -129,8 +141,11 @@ class BoxRunner:
             self._pipeline.advance(active)
             if active.gone:
                 del self._active[active.id]
+                if active.claim.drop.split_done:
+                    self._next_scan = 0.0  # its second part is next
 
-    def _sleep_for(self) -> float:
+    def pause(self) -> float:
+        """Seconds until something is due by itself."""
         now = self._clock.monotonic()
         due = [self._next_scan, self._next_beat, now + _LONGEST_SLEEP]
         due += [when for one in self._active.values() if (when := one.next_due(now)) is not None]
@@ -192,11 +207,13 @@ class BoxRunner:
         try:
             self._pick_up_claims()
             found = self._intake.scan()
-        except OSError as error:
-            self._trouble = as_ours(error, f"scanning {self.box.path}")
+        except (OSError, TryLater) as error:
+            self._trouble = error if isinstance(error, TryLater) else as_ours(error, f"scanning {self.box.path}")
             log.warning("%s", self._trouble.sentence, extra={"step": "scan"})
             return
         self.scans += 1
+        if found.again_in is not None:
+            self._next_scan = min(self._next_scan, self._clock.monotonic() + found.again_in)
         self._waiting = found.waiting
         for notice in found.notices:
             if notice not in self._notices:
@@ -211,7 +228,8 @@ class BoxRunner:
         folder = self.layout.instance(self._shared.instance.name)
         names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         for name in names:
-            if not layout.is_id(name) or name in self._active:
+            first_part = name.removesuffix(filing.SPLIT_SUFFIX)
+            if not layout.is_id(name) or name in self._active or (first_part != name and first_part in names):
                 continue
             try:
                 claim = claims.load(self.layout, folder / name, self._clock)

@@ -15,9 +15,10 @@ from dropbox_import.daemon.replies import Replies
 from dropbox_import.daemon.shared import Happening, Shared
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.errors import ClaimLost, DropboxImportError, JournalDamaged, Rejected
+from dropbox_import.notify.outbox import write_message
 from dropbox_import.plain import to_plain
 from dropbox_import.spool import claim as claims
-from dropbox_import.spool import filing
+from dropbox_import.spool import filing, reports
 from dropbox_import.spool.journal import Record
 from dropbox_import.spool.steps import Do, Step, World, next_steps
 from dropbox_import.workers.protocol import Command, Role
@@ -106,7 +107,7 @@ class Pipeline:
             case Do.FAIL:
                 claim.append(Record("fileset-failed", self._why_failed(active, step.key), step.key))
             case Do.MESSAGES:
-                filing.messages(claim)
+                self._messages(active)
             case Do.SPLIT:
                 filing.split(claim, self._shared.clock)
                 self._shared.wake_all()
@@ -124,6 +125,17 @@ class Pipeline:
         self.put_back[f"{drop.candidate.folder}/{drop.candidate.sidecar.path}"] = self._shared.clock.monotonic() + _RELEASED_PAUSE
         if claims.release(active.claim):
             self._leave(active, "released")
+
+    def _messages(self, active: Active) -> None:
+        """N1: one message for the drop, and one for the administrator where something needs a look."""
+        claim, drop = active.claim, active.claim.drop
+        outbox = claim.box.outbox(self._shared.instance.name)
+        request = drop.candidate.request if drop.candidate else None
+        people = {"to": list(request.notify) if request else [], "email": (drop.resolved or {}).get("email")}
+        write_message(outbox, drop.id, reports.outcome(drop), {**people, "result": reports.result(drop)})
+        if text := reports.attention(drop):
+            write_message(outbox, drop.id, "attention", {"text": text})
+        claim.append(Record("messages"))
 
     def _file(self, active: Active) -> None:
         drop = active.claim.drop

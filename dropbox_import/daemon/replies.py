@@ -96,7 +96,7 @@ class Replies:
                 number = int(str(order.args["session"]))
                 if result["state"] == "joined":
                     attempts = result.get("attempts", [])
-                    book.join(number, reply.worker, list(attempts) if isinstance(attempts, list) else [])
+                    book.join(number, reply.worker, list(attempts) if isinstance(attempts, list) else [], shared.wanted())
                 else:
                     book.mark(number, "ended")
                 shared.wake_all()
@@ -127,7 +127,7 @@ class Replies:
     # --- it did not ---------------------------------------------------------------------
 
     def _died(self, active: Active, step: Step, reply: Reply) -> None:
-        """A worker died by itself with this command. It counts only if nothing else was in that worker; otherwise it runs alone next time."""
+        """A worker died by itself with this command. It counts only if nothing else was in that worker; else it runs alone next time."""
         self._shared.book.worker_gone(reply.worker)
         if reply.company:
             active.suspects.add(step.key)
@@ -152,7 +152,7 @@ class Replies:
             shared.outage.undecided()
         if error.kind in _CONNECTION_GONE and order.session:
             shared.book.mark(order.session, "joinable")
-        if error.kind in NOT_HELD or reply.died:
+        if error.kind in NOT_HELD or (reply.worker and not shared.workers.alive(reply.worker)):
             self._not_held(active, step, order, reply, error)
         elif error.kind == "checksum" and step.do in _OF_AN_ATTEMPT:
             claim.append(Record("refused", {"sentence": error.sentence}, step.key))
@@ -167,15 +167,8 @@ class Replies:
         else:
             log.error("a bug: %s", error, extra={"drop": active.id, "step": step.do.value})
             self._later(active, step, error, False)
-        if step.do is Do.BEGIN:
-            self._begin_failed(active, step, error)
-
-    def _begin_failed(self, active: Active, step: Step, error: DropboxImportError) -> None:
-        """Without its reply a begin may still land: its session is a fence until it has ended."""
-        state = active.claim.drop.filesets[step.key]
-        if state.attempt is not None and state.attempt.phase is Phase.BEGIN and active.claim.drop.failure is None:
-            active.claim.append(Record("lost", {"why": error.sentence}, step.key))
-        self._shared.slots.give_back((active.id, step.key))
+        if step.do is Do.BEGIN:  # without its reply it may still land: its session is joined, or ended before the next one
+            shared.slots.give_back((active.id, step.key))
 
     def _not_held(self, active: Active, step: Step, order: Order, reply: Reply, error: DropboxImportError) -> None:
         """The worker does not have what the command was about: `next_steps` joins, or notes the loss."""

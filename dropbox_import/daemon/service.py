@@ -89,7 +89,6 @@ def run(
     with OnlyOne(instance):
         backoff = Backoff(settings.retry.delays, settings.retry.jitter, clock)
         counts = _Counts(on_event)
-        runners: list[BoxRunner] = []
         shared = Shared(
             settings=settings,
             instance=instance,
@@ -100,9 +99,8 @@ def run(
             backoff=backoff,
             slots=Slots(settings.workers.importers * settings.workers.filesets_in_flight, clock),
             tell=counts.tell,
-            wake_all=lambda: _wake_all(runners),
         )
-        runners += [BoxRunner(box, shared) for box in settings.boxes]
+        runners = [BoxRunner(box, shared) for box in settings.boxes]
         service = _Service(shared, runners, stop)
         service.run(once)
         waiting = sum(runner.busy() + len(runner.state()["waiting"]) for runner in runners)
@@ -124,11 +122,6 @@ def importer_config(settings: Settings, instance: str) -> dict[str, Any]:
         "instance": instance,
         "sessions_dir": str(settings.state_dir / "sessions"),
     }
-
-
-def _wake_all(runners: list[BoxRunner]) -> None:
-    for runner in runners:
-        runner.wake()
 
 
 class _Service:

@@ -160,13 +160,18 @@ class SessionBook:
             self._held.pop((drop, key, attempt), None)
             self._joined.pop((drop, key, attempt), None)
 
-    def join(self, number: int, worker: int, attempts: list[dict[str, Any]]) -> None:
-        """A worker has joined a session and holds these attempts of it. The session takes no new work: it is ended when they are done."""
+    def join(self, number: int, worker: int, attempts: list[dict[str, Any]], wanted: frozenset[Held]) -> None:
+        """A worker has joined a session and holds these attempts of it, of which the `wanted` ones go on.
+
+        The session takes no new work: it is ended when they are done.
+        """
         with self._lock:
             session = self._sessions.get(number, Session(number, "", "", "unknown"))
             self._sessions[number] = replace(session, state="held", worker=worker, since=self._clock.monotonic(), retired=True)
             for one in attempts:
                 held = (one["drop"], one["key"], one["attempt"])
+                if held not in wanted:
+                    continue
                 self._held[held] = (number, worker)
                 self._joined[held] = one
 

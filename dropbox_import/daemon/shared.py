@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from dropbox_import.clock import Clock
 from dropbox_import.daemon.outage import Backoff, Outage
-from dropbox_import.daemon.sessions import SessionBook
+from dropbox_import.daemon.sessions import Held, SessionBook
 from dropbox_import.daemon.slots import Slots
 from dropbox_import.settings import Settings
 from dropbox_import.spool.identity import Instance
@@ -40,6 +41,14 @@ class Happening:
     says: str = ""
 
 
+class BoxView(Protocol):
+    """What the threads of other boxes, and the service, may do with a box."""
+
+    def wake(self) -> None: ...
+
+    def attempts(self) -> frozenset[Held]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Shared:
     settings: Settings
@@ -53,4 +62,12 @@ class Shared:
     submissions: Submissions = field(default_factory=Submissions)
     draining: threading.Event = field(default_factory=threading.Event)
     tell: Callable[[Happening], None] = lambda _: None
-    wake_all: Callable[[], None] = lambda: None
+    boxes: list[BoxView] = field(default_factory=list)
+
+    def wake_all(self) -> None:
+        for box in self.boxes:
+            box.wake()
+
+    def wanted(self) -> frozenset[Held]:
+        """Every attempt that some drop still counts on; what a joined session holds besides them is of no use any more."""
+        return frozenset().union(*(box.attempts() for box in self.boxes))

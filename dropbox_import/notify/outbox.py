@@ -10,12 +10,8 @@ from dropbox_import.disk import files
 
 
 def write_message(outbox: Path, drop_id: str, event: str, facts: dict[str, Any]) -> None:
-    """Write `<id>.<event>.json`, durable. A message that is there already stays as it is. Raises OSError."""
+    """Write `<id>.<event>.json`, durable; writing it again changes nothing. Raises OSError."""
     if not outbox.is_dir():
         files.make_dirs(outbox, 0o700)
     text = json.dumps({"drop": drop_id, "event": event, **facts}, indent=1)
-    path = outbox / f"{drop_id}.{event}.json"
-    try:
-        files.write_new(path, text.encode() + b"\n", 0o600)
-    except FileExistsError:
-        return
+    files.replace(outbox / f"{drop_id}.{event}.json", text.encode() + b"\n", 0o600)

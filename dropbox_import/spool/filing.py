@@ -1,4 +1,4 @@
-"""Putting a settled drop away: messages (N1), two parts where it has two outcomes (F0), the last rename (F1, X1)."""
+"""Putting a settled drop away: two parts where it has two outcomes (F0), the last rename (F1, X1)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 from dropbox_import.clock import Clock
 from dropbox_import.disk import files, seal
-from dropbox_import.notify.outbox import write_message
 from dropbox_import.plain import from_plain, to_plain
 from dropbox_import.spool import layout, reports
 from dropbox_import.spool.claim import Claim, kept_name, load, restore_modes
@@ -17,19 +16,6 @@ from dropbox_import.spool.journal import Journal, Record
 from dropbox_import.strict_yaml import dump
 
 SPLIT_SUFFIX = ".failed"
-
-
-def messages(claim: Claim) -> None:
-    """N1: one message for the drop, and one for the administrator where something needs a look."""
-    drop = claim.drop
-    outbox = claim.box.outbox(drop.instance)
-    what = reports.result(drop)
-    request = drop.candidate.request if drop.candidate else None
-    people = {"to": list(request.notify) if request else [], "email": (drop.resolved or {}).get("email")}
-    write_message(outbox, drop.id, reports.outcome(drop), {**people, "result": what})
-    if text := reports.attention(drop):
-        write_message(outbox, drop.id, "attention", {"text": text})
-    claim.append(Record("messages"))
 
 
 def split(claim: Claim, clock: Clock) -> None:

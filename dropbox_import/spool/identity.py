@@ -55,7 +55,7 @@ def load_instance(state_dir: Path, name: str, clock: Clock) -> Instance:
     path = state_dir / _FILE
     if not path.exists():
         fresh = {"name": name, "bits": f"{clock.token_bits(60):015x}", "machine": machine_id()}
-        files.write_new(path, json.dumps(fresh).encode() + b"\n", 0o600)
+        files.replace(path, json.dumps(fresh).encode() + b"\n", 0o600)
     try:
         kept = json.loads(path.read_bytes())
         kept_name, bits, machine = str(kept["name"]), str(kept["bits"]), str(kept["machine"])

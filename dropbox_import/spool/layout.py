@@ -106,7 +106,7 @@ def create_box(path: Path, clock: Clock, users: Iterable[str] = ()) -> None:
     if not layout.marker.exists():
         about = "the root of a drop box of dropbox-import; without this file nothing here is touched"
         text = json.dumps({"box": f"{clock.token_bits(80):020x}", "about": about})
-        files.write_new(layout.marker, text.encode() + b"\n")
+        files.replace(layout.marker, text.encode() + b"\n")
 
 
 def read_marker(box: Path) -> str:
