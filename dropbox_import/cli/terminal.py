@@ -14,7 +14,7 @@ from dropbox_import.errors import DropboxImportError
 
 Mood = Literal["ok", "warning", "problem", "dim", "bold"]
 _COLOURS: dict[Mood, str] = {"ok": "green", "warning": "yellow", "problem": "red"}
-PIPED_WIDTH = 200
+PIPED_WIDTH = 2000
 
 
 def colourful(stream: IO[str]) -> bool:
@@ -62,29 +62,28 @@ def tell_error(error: DropboxImportError, *, what: str = "") -> None:
         tell(visible(error.hint))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", moods: Sequence[Mood | None] = ()) -> None:
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, moods: Sequence[Mood | None] = ()) -> None:
     """A table on stdout. Piped, each row is one line; in a terminal it is fitted to the width. `moods` colours the rows."""
+    import io
+
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     shown = colourful(sys.stdout)
-    console = Console(
-        file=sys.stdout,
-        no_color=not shown,
-        force_terminal=sys.stdout.isatty() and shown,
-        width=None if sys.stdout.isatty() else PIPED_WIDTH,
-        highlight=False,
-        markup=False,
-    )
-    grid = Table(title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPED_WIDTH
+    drawn = io.StringIO()
+    console = Console(file=drawn, force_terminal=shown, no_color=not shown, width=width, legacy_windows=False)
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
-        grid.add_column(column, overflow="fold")
+        grid.add_column(Text(column), overflow="fold")
     for number, row in enumerate(rows):
         mood = moods[number] if number < len(moods) else None
         grid.add_row(*(Text(clean(cell)) for cell in row), style=_COLOURS.get(mood) if mood else None)
     console.print(grid)
+    for line in drawn.getvalue().splitlines():
+        say(line.rstrip())
 
 
 def size(count: int) -> str:

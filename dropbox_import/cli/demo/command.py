@@ -58,7 +58,7 @@ def demo(keep: Path | None) -> int:
     stage = Stage(folder, clock)
     good = False
     try:
-        good = _perform(stage)
+        good = _perform(stage, keep=keep is not None)
     finally:
         stage.close()
         if keep is None and good:
@@ -70,7 +70,7 @@ def demo(keep: Path | None) -> int:
     return Exit.OK if good else Exit.FAILED
 
 
-def _perform(stage: Stage) -> bool:
+def _perform(stage: Stage, *, keep: bool) -> bool:
     from dropbox_import.cli.demo import checks, show
     from dropbox_import.cli.demo.scenario import CASES, USER, drop_case
     from dropbox_import.cli.demo.stage import DemoFailed
@@ -106,8 +106,9 @@ def _perform(stage: Stage) -> bool:
     show.holdings(held)
     show.folders(filed, CASES)
     problems = checks.wrong(CASES, held, filed, checks.dropped(stage.box / "drop" / USER), checks.claims(stage.box))
-    show.places(stage.folder, stage.config)
-    terminal.say()
+    if keep or problems:
+        show.places(stage.folder, stage.config, stage.port)
+        terminal.say()
     for problem in problems:
         terminal.say(terminal.paint("WRONG  ", "problem") + terminal.visible(problem))
     if not problems:

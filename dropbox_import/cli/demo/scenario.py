@@ -52,7 +52,7 @@ CASES: tuple[Case, ...] = (
     Case(
         about="a 5-D OME-TIFF, given with `dropbox-import submit`",
         sidecar="five_d.ome.tif.yaml",
-        images=(Image("Five dimensions", "Five dimensions", (96, 64, 4, 2, 3), tags=("demo",)),),
+        images=(Image("Five dimensions", "five_d.ome.tif", (96, 64, 4, 2, 3), tags=("demo",)),),
         done=("five_d.ome.tif",),
         files={"five_d.ome.tif": "five_d.ome.tif"},
     ),
@@ -65,6 +65,7 @@ CASES: tuple[Case, ...] = (
 target:
   project: {name: Demo, create: true}
   dataset: {name: Time lapse, create: true}
+image: {name: timelapse}
 files: {include: ["timelapse_T*.ome.tif"]}
 """,
         files={f"timelapse_T{number}.ome.tif": f"timelapse_T{number}.ome.tif" for number in range(3)},

@@ -10,6 +10,7 @@ from dropbox_import.cli.demo.checks import Filed, Held
 from dropbox_import.cli.demo.scenario import Case
 from dropbox_import.clock import Clock
 from dropbox_import.model import DropSummary
+from dropbox_import.spool.layout import is_id
 from dropbox_import.spool.survey import story
 
 # Steps that would only repeat what the one before or after says.
@@ -23,16 +24,21 @@ class Watcher:
         self._clock = clock
         self._boxes = boxes
         self._began = clock.monotonic()
-        self._told: dict[str, int] = {}
+        self._told: set[tuple[str, ...]] = set()
 
     def look(self, drops: Iterable[DropSummary]) -> None:
         """Tell what is new since the last look."""
-        for drop_id, name in {drop.id: drop.sidecar.rpartition("/")[2] for drop in drops if drop.id}.items():
-            records = story(self._boxes, drop_id)
-            for record in records[self._told.get(drop_id, 0) :]:
-                if record.get("step") not in QUIET:
-                    self.tell(f"{name:<20} {terminal.visible(str(record.get('says', '')))}")
-            self._told[drop_id] = max(len(records), self._told.get(drop_id, 0))
+        names: dict[str, str] = {}
+        for drop in drops:
+            # The second part of a drop of two outcomes knows its sidecar only when it is complete.
+            if drop.id and (drop.id not in names or not is_id(drop.sidecar)):
+                names[drop.id] = drop.sidecar.rpartition("/")[2]
+        for drop_id, name in names.items():
+            for record in story(self._boxes, drop_id):
+                what = (drop_id, str(record.get("at")), str(record.get("fileset")), str(record.get("says")))
+                if record.get("step") not in QUIET and what not in self._told:
+                    self.tell(f"{name:<20} {terminal.visible(what[-1])}")
+                self._told.add(what)
 
     def tell(self, text: str) -> None:
         """One line of progress, with the seconds since the beginning."""
@@ -89,7 +95,7 @@ def _told(reason: str) -> list[str]:
     return lines[1:end]
 
 
-def places(folder: Path, config: Path) -> None:
+def places(folder: Path, config: Path, port: int) -> None:
     """Where to look when everything was kept."""
     terminal.say(terminal.paint("Where to look", "bold"))
     for what, path in (
@@ -101,4 +107,5 @@ def places(folder: Path, config: Path) -> None:
     ):
         terminal.say(f"  {what:<20} {path}")
     terminal.say(f"  {'the drops':<20} dropbox-import status --config {config}")
-    terminal.say(f"  {'to go on':<20} dropbox-import standin --dir {folder / 'omero'} --port PORT, with the port that the config names")
+    terminal.say(f"  {'to go on':<20} dropbox-import standin --dir {folder / 'omero'} --port {port}")
+    terminal.say(f"  {'':<20} dropbox-import run --config {config}")

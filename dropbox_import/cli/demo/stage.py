@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,7 @@ class Stage:
     port: int = 0
     ca_file: str = ""
     children: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
+    keepers: dict[str, threading.Thread] = field(default_factory=dict)
 
     @property
     def box(self) -> Path:
@@ -144,20 +146,23 @@ class Stage:
     def close(self) -> None:
         while self.children:
             _terminate(self.children.pop()[1])
+        for keeper in self.keepers.values():
+            keeper.join(STOP_SECONDS)
 
-    def _start(self, name: str, *arguments: str, stdout: int | None = None) -> subprocess.Popen[bytes]:
-        disk.write_new(self.log(name), b"")
-        with self.log(name).open("ab") as log:
-            child = subprocess.Popen(
-                [sys.executable, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log if stdout is None else stdout,
-                stderr=log,
-                env=_environment(),
-                # Ctrl-C in the terminal must reach only the demo, which stops the others in order.
-                start_new_session=sys.platform != "win32",
-            )
+    def _start(self, name: str, *arguments: str, stdout: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+        child = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            env=_environment(),
+            # Ctrl-C in the terminal must reach only the demo, which stops the others in order.
+            start_new_session=sys.platform != "win32",
+        )
         self.children.append((name, child))
+        keeper = threading.Thread(target=_keep_log, args=(child, self.log(name)), name=f"log of {name}", daemon=True)
+        keeper.start()
+        self.keepers[name] = keeper
         return child
 
     def _run(self, module: str, *arguments: str) -> str:
@@ -171,9 +176,18 @@ class Stage:
 
     def _died(self, name: str, child: subprocess.Popen[bytes]) -> DemoFailed:
         code = child.wait(STOP_SECONDS)
+        self.keepers[name].join(STOP_SECONDS)
         log = self.log(name).read_text(encoding="utf-8", errors="replace").strip().splitlines()
         said = f": {log[-1]}" if log else ""
         return DemoFailed(f"the process {name} ended with code {code}{said}", hint=f"Its log: {self.log(name)}")
+
+
+def _keep_log(child: subprocess.Popen[bytes], path: Path) -> None:
+    """What a child says on stderr, into a file; ends with the child."""
+    assert child.stderr is not None
+    with child.stderr, disk.Appender(path, create=True) as log:
+        for line in child.stderr:
+            log.append(line)
 
 
 def _terminate(child: subprocess.Popen[bytes]) -> None:
