@@ -14,7 +14,7 @@ from dropbox_import.settings.model import Box, Log, Omero, Retry, Settings, Wait
 from dropbox_import.settings.schema import SHAPE, BoxPart, ConfigFile
 from dropbox_import.sidecar import check_defaults
 from dropbox_import.sidecar.checks import check
-from dropbox_import.strict_yaml import Mark, Node, Unreadable, shown
+from dropbox_import.strict_yaml import MOST_MISTAKES, Mark, Node, Unreadable, shown
 
 
 def load_settings(path: Path) -> Settings:
@@ -46,7 +46,7 @@ def parse_settings(data: bytes, name: str) -> Settings:
     if config is not None:
         mistakes += _mistakes_between(config, root)
     if config is None or mistakes:
-        raise _invalid(name, sorted(mistakes, key=lambda one: (one.line, one.column)))
+        raise _invalid(name, sorted(mistakes, key=lambda one: (one.line == 0, one.line, one.column)))
     return _settings(config, root)
 
 
@@ -58,7 +58,7 @@ def host_instance() -> str:
 
 def _invalid(name: str, mistakes: Iterable[Mistake]) -> ConfigError:
     found = tuple(mistakes)
-    many = f"{len(found)} mistakes" if len(found) > 1 else "a mistake"
+    many = "a mistake" if len(found) == 1 else f"{len(found)} mistakes" if len(found) <= MOST_MISTAKES else "many mistakes"
     return ConfigError(f"The config file {name} has {many}.", hint="Correct it; config/example.yaml explains every key.", mistakes=found)
 
 

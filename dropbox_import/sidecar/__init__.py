@@ -12,7 +12,7 @@ from dropbox_import.sidecar.build import build
 from dropbox_import.sidecar.parse import allowed_owner, check_defaults, parse_sidecar, render
 from dropbox_import.sidecar.recognise import HEAD, SUFFIXES, Verdict, is_sidecar
 from dropbox_import.sidecar.schema import schema, schema_text
-from dropbox_import.sidecar.templates import image_name
+from dropbox_import.sidecar.templates import for_fileset, needs_series
 
 __all__ = [
     "HEAD",
@@ -21,8 +21,9 @@ __all__ = [
     "allowed_owner",
     "build",
     "check_defaults",
-    "image_name",
+    "for_fileset",
     "is_sidecar",
+    "needs_series",
     "parse_sidecar",
     "render",
     "schema",

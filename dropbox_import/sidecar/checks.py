@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from dropbox_import import strict_yaml
 from dropbox_import.errors import Mistake
-from dropbox_import.strict_yaml import Node, shown
+from dropbox_import.strict_yaml import MOST_MISTAKES, Node, shown
 
 LONGEST_NAME = 255
 _WHOLE = re.compile(r"[-+]?[0-9]{1,18}\Z")
@@ -226,9 +226,14 @@ def check(shape: Shape, root: Node, model: type[Checked], context: Mapping[str, 
     try:
         return model.model_validate(to_data(root), context=dict(context or {})), []
     except ValidationError as error:
-        mistakes = [_mistake(shape, root, one) for one in error.errors(include_url=False)]
+        found = error.errors(include_url=False)
+    # Each costs a search for its place and its nearest key: a hostile file could hold a hundred thousand.
+    mistakes = [_mistake(shape, root, one) for one in found[:MOST_MISTAKES]]
     unique = {(one.line, one.column, one.sentence): one for one in mistakes}
-    return None, sorted(unique.values(), key=lambda one: (one.line, one.column))
+    ordered = sorted(unique.values(), key=lambda one: (one.line, one.column))
+    if len(found) > MOST_MISTAKES:
+        ordered.append(Mistake(root.mark.file, 0, 0, f"{len(found) - MOST_MISTAKES:,} more mistakes are not listed", "correct these first"))
+    return None, ordered
 
 
 def _mistake(shape: Shape, root: Node, error: ErrorDetails) -> Mistake:

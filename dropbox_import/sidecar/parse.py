@@ -14,10 +14,9 @@ from dropbox_import.sidecar.checks import check
 from dropbox_import.sidecar.merge import merge
 from dropbox_import.sidecar.recognise import wrong_name
 from dropbox_import.sidecar.schema import SHAPE, ContainerPart, SidecarFile, TargetPart
-from dropbox_import.strict_yaml import Mark, Node, Unreadable, shown
+from dropbox_import.strict_yaml import MOST_MISTAKES, Mark, Node, Unreadable, shown
 
 DEFAULTS_NAME = "defaults of the box"
-_MOST_MISTAKES = 100
 _LAST_WORD_FOR_IMAGES = ("file", "stem", *templates.PER_IMAGE)
 
 
@@ -59,10 +58,7 @@ def check_defaults(node: Node) -> list[Mistake]:
 
 def invalid(file: str, mistakes: Iterable[Mistake]) -> SidecarInvalid:
     found = list(mistakes)
-    many = f"{len(found)} mistakes" if len(found) > 1 else "a mistake"
-    if len(found) > _MOST_MISTAKES:
-        rest = Mistake(found[0].file, 0, 0, f"{len(found) - _MOST_MISTAKES} more mistakes are not listed", "correct these first")
-        found = [*found[:_MOST_MISTAKES], rest]
+    many = "a mistake" if len(found) == 1 else f"{len(found)} mistakes" if len(found) <= MOST_MISTAKES else "many mistakes"
     return SidecarInvalid(f"The sidecar {shown(file, 200)} has {many}.", mistakes=found)
 
 
@@ -105,8 +101,11 @@ def _container(part: ContainerPart | None) -> model.ContainerRef | None:
 
 
 def render(request: model.ImportRequest, *, sidecar_path: str, folder: str, file: str, date: datetime) -> model.ImportRequest:
-    """The request with its templates filled in, once, at the claim. In the name of images {file}, {stem}, {series} and {series_name}
-    stay for `templates.image_name`. Raises SidecarInvalid where a placeholder has no value or a name gets too long or empty."""
+    """The request with its templates filled in, once, at the claim.
+
+    In the name of images {file}, {stem}, {series} and {series_name} stay for `templates.for_fileset` and the importer.
+    Raises SidecarInvalid where a placeholder has no value or a name gets too long or empty.
+    """
     values = templates.values_at_claim(sidecar_path=sidecar_path, folder=folder, file=file, date=date)
     mark = Mark(shown(sidecar_path.rsplit("/", 1)[-1], 300))
     mistakes: list[Mistake] = []

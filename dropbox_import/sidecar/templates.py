@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
+from dropbox_import.model import ImageRule
 from dropbox_import.strict_yaml import shown
 
 AT_CLAIM = ("date", "file", "stem", "folder", "path1")
@@ -15,6 +17,7 @@ DEFAULT_DATE = "%Y-%m-%d"
 _PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _WORD = re.compile(r"([a-z_]+)([1-9]?)(?::(.*))?\Z", re.DOTALL)
 _DATE_PARTS = frozenset("YymdjHMSbBaAVGu%")
+_SERIES = re.compile(r"\{(?:series(?::0?[1-9]?d)?|series_name)\}")
 _LONG_SUFFIXES = (".ome.tiff", ".ome.tif", ".ome.zarr", ".ome.xml", ".nii.gz", ".companion.ome")
 _BRACES = "write {{ and }} for braces that are part of the name"
 
@@ -116,11 +119,15 @@ def render(template: str, values: Mapping[str, str | datetime], *, later: tuple[
     return fill(template, value_of, keep_braces=bool(later))
 
 
-def image_name(template: str, *, file: str, series: int, series_name: str) -> str:
-    """The name of one image, once it is known which series of which file it is."""
-    values = {"file": file.rsplit("/", 1)[-1], "stem": stem_of(file), "series_name": series_name}
+def for_fileset(image: ImageRule, file: str) -> ImageRule:
+    """The rule for the images of one fileset whose main file is `file`: {file} and {stem} are filled in, doubled braces become single.
+    {series} and {series_name} stay for the importer, which takes every other brace as it is."""
+    if image.name is None:
+        return image
+    known = {"file": file.rsplit("/", 1)[-1], "stem": stem_of(file)}
+    return replace(image, name=fill(image.name, lambda word, _: known.get(word)))
 
-    def value_of(word: str, spec: str | None) -> str | None:
-        return format(series, spec or "d") if word == "series" else values.get(word)
 
-    return fill(template, value_of)
+def needs_series(name: str | None) -> bool:
+    """Whether a name that `for_fileset` gave can only be written once the images are known."""
+    return name is not None and _SERIES.search(name) is not None

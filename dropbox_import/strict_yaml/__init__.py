@@ -9,6 +9,7 @@ Never: guesses types, runs tags, merges keys, or quotes more of a file than one 
 from __future__ import annotations
 
 from dropbox_import.strict_yaml.nodes import (
+    MOST_MISTAKES,
     Document,
     Limits,
     Mapping,
@@ -26,6 +27,7 @@ from dropbox_import.strict_yaml.text import decode, shown
 from dropbox_import.strict_yaml.write import dump
 
 __all__ = [
+    "MOST_MISTAKES",
     "Document",
     "Limits",
     "Mapping",

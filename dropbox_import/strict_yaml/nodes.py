@@ -10,6 +10,7 @@ from typing import Any
 
 from dropbox_import.errors import Mistake
 
+MOST_MISTAKES = 100
 WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})\Z")
 
 
@@ -84,10 +85,17 @@ class Document:
 
 
 class Unreadable(Exception):
-    """The file is not what `load` reads; `mistakes` holds at least one. Callers turn it into an error of their own."""
+    """The file is not what `load` reads. `mistakes` holds at least one, and not many more than a hundred.
+
+    Callers turn it into an error of their own.
+    """
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
-        self.mistakes = tuple(mistakes)
+        found = tuple(mistakes)
+        if len(found) > MOST_MISTAKES:
+            rest = Mistake(found[0].file, 0, 0, f"{len(found) - MOST_MISTAKES:,} more mistakes are not listed", "correct these first")
+            found = (*found[:MOST_MISTAKES], rest)
+        self.mistakes = found
         super().__init__("; ".join(str(mistake) for mistake in self.mistakes))
 
 

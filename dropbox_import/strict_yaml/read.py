@@ -53,7 +53,7 @@ def top_level_keys(head: bytes, name: str) -> dict[str, str]:
 def _keys_of_braces(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     depth, key = 0, ""
-    for token in re.finditer(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|[{}\[\],:]|[^\s{}\[\],:"\']+', text):
+    for token in re.finditer(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|\'[^\']*+(?:\'|\Z)|[{}\[\],:]|[^\s{}\[\],:"\']+', text):
         word = token.group()
         if word in "{[":
             depth += 1

@@ -10,19 +10,18 @@ from dropbox_import.strict_yaml.nodes import Limits, Mark, Unreadable
 
 _SAVE_AS_UTF8 = "save it as UTF-8 (in Notepad: Save as, Encoding: UTF-8)"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufffe\uffff]")
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
 LINE_BREAK = re.compile(r"\r\n|\r|\n|\x85|\u2028|\u2029")
 
 
 def shown(text: str, longest: int = 60) -> str:
-    """`text` for a message: control characters written as escapes, cut where it gets long."""
+    """`text` for a message: what cannot be seen is written as an escape, and it is cut where it gets long."""
     short = text if len(text) <= longest else text[: longest - 1] + "…"
-    return _UNSAFE.sub(lambda found: _escape(found.group()), short)
+    return "".join(one if one.isprintable() else _escape(one) for one in short)
 
 
 def _escape(character: str) -> str:
     number = ord(character)
-    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def place(text: str, index: int, file: str) -> Mark:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropbox_import.errors import ConfigError
-from dropbox_import.settings import Settings, load_settings, parse_settings
+from dropbox_import.settings import load_settings, parse_settings
 
 OMERO = "omero: {host: o.uni.org, user: importer}\n"
 STATE = "state_dir: /var/lib/x\n"
@@ -107,7 +107,9 @@ def test_a_file_that_is_not_there_is_a_mistake_of_the_administrator(tmp_path: Pa
 
 @given(st.binary(max_size=200))
 def test_any_bytes_give_settings_or_mistakes(data: bytes) -> None:
+    mistakes = None
     try:
-        assert isinstance(parse_settings(data, "c.yaml"), Settings)
+        parse_settings(data, "c.yaml")
     except ConfigError as error:
-        assert error.mistakes
+        mistakes = error.mistakes
+    assert mistakes is None or mistakes

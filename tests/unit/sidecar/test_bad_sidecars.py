@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from dropbox_import.errors import SidecarInvalid
@@ -229,6 +231,24 @@ def test_many_mistakes_are_cut_short() -> None:
         parse_sidecar(keys.encode(), "c.yaml")
     assert len(caught.value.mistakes) == 101
     assert "201 more mistakes" in caught.value.mistakes[-1].sentence
+    with pytest.raises(SidecarInvalid) as caught:
+        parse_sidecar(b"target: none\n" * 300, "c.yaml")
+    assert len(caught.value.mistakes) == 101
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("c.yaml", b"".join(b"k%d: 1\n" % number for number in range(20_000))),
+        ("c.yaml", b"target: none\nfiles: {expect: {size: {" + b"".join(b"k%d: x, " % number for number in range(20_000)) + b"}}}"),
+        ("c.json", b'{"target": "none", "tags": [' + b"[]," * 20_000 + b"1]}"),
+    ],
+)
+def test_a_file_full_of_mistakes_does_not_keep_the_box_busy(name: str, data: bytes) -> None:
+    begun = time.process_time()
+    with pytest.raises(SidecarInvalid):
+        parse_sidecar(data, name)
+    assert time.process_time() - begun < 10
 
 
 @pytest.mark.parametrize(("name", "says"), [("run.yaml.txt", "ends in .txt"), ("sub/omero.yml", "not supported yet")])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
 from dropbox_import.errors import SidecarInvalid
 from dropbox_import.model import ContainerRef, ImportRequest
-from dropbox_import.sidecar import image_name, parse_sidecar, render
+from dropbox_import.sidecar import for_fileset, needs_series, parse_sidecar, render
 from dropbox_import.sidecar.templates import stem_of
 
-WHEN = datetime(2025, 6, 1, 14, 5)
+WHEN = datetime(2025, 6, 1, 14, 5, tzinfo=UTC)
 
 
 def filled(text: str, file: str = "cell_01.ome.tif", path: str = "2025/run7/c.yaml") -> ImportRequest:
@@ -38,15 +38,29 @@ def test_a_target_is_filled_in_at_the_claim(template: str, name: str) -> None:
 def test_the_name_of_an_image_waits_for_its_series() -> None:
     request = filled("target: none\nimage: {name: '{date} {folder} {{x}} {stem} {series:03d} {series_name}'}")
     assert request.image.name == "2025-06-01 run7 {{x}} {stem} {series:03d} {series_name}"
-    assert image_name(request.image.name, file="d/a.tif", series=7, series_name="{left}") == "2025-06-01 run7 {x} a 007 {left}"
+    of_one_file = for_fileset(request.image, "d/a.ome.tif")
+    assert of_one_file.name == "2025-06-01 run7 {x} a {series:03d} {series_name}"
+    assert needs_series(of_one_file.name)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "made"), [("{stem}", "d/a.tif", "a"), ("{file} {{x}}", "d/{b}.tif", "{b}.tif {x}"), ("plain", "a", "plain")]
+)
+def test_a_name_without_series_is_complete_for_each_fileset(name: str, file: str, made: str) -> None:
+    image = for_fileset(filled(f"target: none\nimage: {{name: '{name}', description: d}}").image, file)
+    assert (image.name, image.description) == (made, "d")
+    assert not needs_series(image.name)
+
+
+def test_no_name_stays_no_name() -> None:
+    assert for_fileset(filled("target: none").image, "a.tif").name is None
 
 
 def test_braces_in_a_folder_name_stay_braces() -> None:
     request = parse_sidecar(b"target: {dataset: '{folder}'}\nimage: {name: '{folder}'}", "c.yaml")
     made = render(request, sidecar_path="c.yaml", folder="a{series}b", file="a.tif", date=WHEN)
     assert made.target.dataset == ContainerRef(name="a{series}b")
-    assert made.image.name is not None
-    assert image_name(made.image.name, file="a.tif", series=1, series_name="") == "a{series}b"
+    assert made.image.name == "a{{series}}b"
 
 
 def test_texts_are_no_templates() -> None:

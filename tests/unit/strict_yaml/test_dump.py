@@ -60,9 +60,8 @@ def test_it_is_plain_block_style_in_the_order_given() -> None:
         "empty": [],
     }
     assert dump(value) == (
-        "id: 20261122-k7\nstate: done\nfilesets:\n  - id: 5\n    images:\n      - id: 7\n        name: 'a: b'\nbarcode: '00123'\nempty: []\n".replace(
-            "id: 20261122-k7", "id: '20261122-k7'"
-        )
+        "id: '20261122-k7'\nstate: done\nfilesets:\n  - id: 5\n    images:\n      - id: 7\n        name: 'a: b'\n"
+        "barcode: '00123'\nempty: []\n"
     )
 
 
