@@ -37,10 +37,11 @@ class Active:
         return self.claim.path.name
 
     def idle(self, step: Step, now: float) -> bool:
-        """Whether this step is neither under way nor waiting."""
+        """Whether this step may be taken: it does not wait, and nothing is under way with the same fileset."""
         what = (step.do, step.key)
         wait = self.waits.get(what)
-        return what not in self.flying and (wait is None or wait.due <= now)
+        under_way = any(key == step.key for _, key in self.flying) if step.key else what in self.flying
+        return not under_way and (wait is None or wait.due <= now)
 
     def pause(self, step: Step, due: float, why: DropboxImportError | None = None) -> int:
         """Put the step off; returns how often that has happened in a row."""
