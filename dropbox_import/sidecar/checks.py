@@ -196,7 +196,12 @@ class Shape:
         known = self.known.get(place, ())
         full = ".".join(part for part in (place.replace(".*", ""), shown(key, 40)) if part)
         if key in self.later.get(place, ()):
-            return f"{full}: not supported yet", "remove it; this release knows the keys " + listed(known)
+            hint = (
+                f"remove it; known here: {', '.join(known)}"
+                if place
+                else "remove it for now; the user guide lists the keys of this release"
+            )
+            return f"{full}: not supported yet", hint
         if f"{place}.{key}".lstrip(".") in self.meant:
             return self.meant[f"{place}.{key}".lstrip(".")]
         if key == "<<":

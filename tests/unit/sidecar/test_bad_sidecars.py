@@ -21,7 +21,7 @@ ONE_MISTAKE: list[tuple[str, str, int, int, str, str]] = [
     ("own key below the top", "target: {dataset: a, x-mine: 1}", 1, 22, "target.x-mine: unknown key", "known here"),
     ("merge key", T + "image: {<<: a}", 2, 9, "merging by <<", "write the keys out"),
     ("duplicate key", T + "owner: a\nowner: b", 3, 1, "owner: this key stands here twice, first in line 2", "keep one"),
-    ("not yet: contact", T + "contact: {name: J}", 2, 1, "contact: not supported yet", "this release knows"),
+    ("not yet: contact", T + "contact: {name: J}", 2, 1, "contact: not supported yet", "remove it"),
     ("not yet: ready", T + "ready: {quiet: 45 min}", 2, 1, "ready: not supported yet", ""),
     ("not yet: rows", T + "rows: []", 2, 1, "rows: not supported yet", ""),
     ("not yet: table", T + "table: a.csv", 2, 1, "table: not supported yet", ""),
