@@ -71,9 +71,9 @@ class Desk:
 
     def settled(self) -> Scan:
         """The scan when all that lies there has been left alone for long enough."""
-        for _ in range(3):
-            scan = self.after(6)
-        return scan
+        self.after(6)
+        self.after(6)
+        return self.after(6)
 
     def only(self) -> Candidate:
         """The one drop that is ready after settling."""
