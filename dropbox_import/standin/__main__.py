@@ -13,13 +13,15 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from dropbox_import.errors import ConfigError
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m dropbox_import.standin", description="An OMERO server to try things on. Not for real data.")
+    parser = argparse.ArgumentParser(
+        prog="python -m dropbox_import.standin",
+        description="An OMERO server to try things on. Not for real data.",
+    )
     parser.add_argument("--dir", type=Path, required=True, help="where it keeps everything; made if missing")
     parser.add_argument("--port", type=int, default=0, help="TLS port (default: a free one)")
     parser.add_argument("--tcp-port", type=int, default=0, help="port without TLS (default: a free one)")
@@ -37,11 +39,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
     stopping = threading.Event()
 
-    def stop(number: int, frame: Any) -> None:
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
     try:
         server = StandIn(Wanted(given.dir, given.port, given.tcp_port, given.host, given.users, given.faults))
         ready = server.start()

@@ -27,8 +27,23 @@ STANDARD: dict[str, Any] = {
         {"name": "together", "permissions": "rwrw--"},
     ],
     "users": [
-        {"name": "importer", "password": "importer", "groups": [], "first": "Import", "last": "Service", "admin": True, "privileges": ["Sudo"]},
-        {"name": "alice", "password": "alice", "groups": ["lab", "private", "shared"], "first": "Alice", "last": "Adams", "email": "alice@example.org"},
+        {
+            "name": "importer",
+            "password": "importer",
+            "groups": [],
+            "first": "Import",
+            "last": "Service",
+            "admin": True,
+            "privileges": ["Sudo"],
+        },
+        {
+            "name": "alice",
+            "password": "alice",
+            "groups": ["lab", "private", "shared"],
+            "first": "Alice",
+            "last": "Adams",
+            "email": "alice@example.org",
+        },
         {"name": "bob", "password": "bob", "groups": ["lab", "together"], "first": "Bob", "last": "Brown", "email": "bob@example.org"},
         {"name": "carol", "password": "carol", "groups": ["shared", "together"], "first": "Carol", "last": "Clark"},
     ],
@@ -53,7 +68,9 @@ def load(path: Path | None) -> dict[str, Any]:
     try:
         wanted = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"The users file {path} cannot be read: {error}.", hint="It is JSON with the lists `groups` and `users`.") from error
+        raise ConfigError(
+            f"The users file {path} cannot be read: {error}.", hint="It is JSON with the lists `groups` and `users`."
+        ) from error
     names = {group["name"] for group in wanted.get("groups", [])}
     for user in wanted.get("users", []):
         missing = [group for group in user.get("groups", []) if group not in names]
@@ -94,8 +111,11 @@ def seed(store: Store, wanted: dict[str, Any]) -> dict[str, Account]:
         listed = {user["name"]: user for user in (root, guest, *wanted.get("users", []))}
         for row_id, user in enumerate(listed.values()):
             values = {
-                "omeName": user["name"], "firstName": user.get("first", user["name"].title()), "lastName": user.get("last", "User"),
-                "email": user.get("email"), "ldap": 0,
+                "omeName": user["name"],
+                "firstName": user.get("first", user["name"].title()),
+                "lastName": user.get("last", "User"),
+                "email": user.get("email"),
+                "ldap": 0,
             }
             user_id = _ensure(store, "Experimenter", "omeName", values, row_id if row_id < 2 else None)
             accounts[user["name"]] = _enter(store, user, user_id, groups)

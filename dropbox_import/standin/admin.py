@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import omero.api
+import omero.clients
 import omero.model
 import omero.sys
 from omero.rtypes import rlong, rstring, rtime
@@ -41,9 +42,19 @@ class AdminService(Servant, omero.api.IAdmin):
         group = caller.group if caller.group >= 0 else session.group
         name = self.house.store.where("ExperimenterGroup", id=group)[0]["name"]
         found = omero.sys.EventContext(
-            shareId=-1, sessionId=session.row, sessionUuid=session.uuid, userId=caller.user, userName=caller.user_name, groupId=group,
-            groupName=name, isAdmin=caller.is_admin, adminPrivileges=sorted(caller.privileges), eventId=-1, eventType="User",
-            memberOfGroups=list(caller.member_of), leaderOfGroups=list(caller.leads),
+            shareId=-1,
+            sessionId=session.row,
+            sessionUuid=session.uuid,
+            userId=caller.user,
+            userName=caller.user_name,
+            groupId=group,
+            groupName=name,
+            isAdmin=caller.is_admin,
+            adminPrivileges=sorted(caller.privileges),
+            eventId=-1,
+            eventType="User",
+            memberOfGroups=list(caller.member_of),
+            leaderOfGroups=list(caller.leads),
             groupPermissions=omero.model.PermissionsI(caller.permissions_of(group)),
         )
         if session.sudoer is not None:
@@ -125,7 +136,7 @@ class AdminService(Servant, omero.api.IAdmin):
 class ConfigService(Servant, omero.api.IConfig):
     """The few settings that a client reads."""
 
-    @operation("read omero-import-protocol 1.4: omero.router.insecure; \"\" for unknown keys")
+    @operation('read omero-import-protocol 1.4: omero.router.insecure; "" for unknown keys')
     def getConfigValue(self, key: str, current: Any) -> str:
         if key == "omero.router.insecure" and self.house.tcp_port:
             return f"OMERO.Glacier2/router:tcp -p {self.house.tcp_port} -h @omero.host@"

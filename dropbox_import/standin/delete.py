@@ -7,6 +7,7 @@ import threading
 from collections import defaultdict
 from typing import Any
 
+import omero.clients
 import omero.cmd
 
 from dropbox_import.standin.handles import Handle
@@ -70,24 +71,22 @@ class Plan:
             if can_edit(self.caller, annotation):
                 self.add(ENTITIES["Annotation"], link["child"])
 
+    def _others(self, link: str, child: int) -> bool:
+        """Whether a link to this child stays."""
+        return any(not self.has(link, row["id"]) for row in self.house.store.where(link, child=child))
+
     def _still_linked(self, annotation: int) -> bool:
-        for entity in ENTITIES.values():
-            if entity.name.endswith("AnnotationLink"):
-                if any(not self.has(entity.name, link["id"]) for link in self.house.store.where(entity.name, child=annotation)):
-                    return True
-        return False
+        return any(self._others(name, annotation) for name in ENTITIES if name.endswith("AnnotationLink"))
 
     def _with_project(self, row_id: int, row: dict[str, Any]) -> None:
         for link in self._all("ProjectDatasetLink", parent=row_id):
-            others = [other for other in self.house.store.where("ProjectDatasetLink", child=link["child"]) if not self.has("ProjectDatasetLink", other["id"])]
-            if not others:
+            if not self._others("ProjectDatasetLink", link["child"]):
                 self.add(ENTITIES["Dataset"], link["child"])
 
     def _with_dataset(self, row_id: int, row: dict[str, Any]) -> None:
         self._all("ProjectDatasetLink", child=row_id)
         for link in self._all("DatasetImageLink", parent=row_id):
-            others = [other for other in self.house.store.where("DatasetImageLink", child=link["child"]) if not self.has("DatasetImageLink", other["id"])]
-            if not others:
+            if not self._others("DatasetImageLink", link["child"]):
                 self.add(ENTITIES["Image"], link["child"])
 
     def _with_image(self, row_id: int, row: dict[str, Any]) -> None:
@@ -119,7 +118,9 @@ class Plan:
             if row["fileset"] is not None and not self.has("Fileset", row["fileset"]):
                 together = {other["id"] for other in self.house.store.where("Image", fileset=row["fileset"])}
                 if not together <= set(self.chosen["Image"]):
-                    raise Refused(f"within ome.model.fs.Fileset[{row['fileset']}] may not delete ome.model.core.Image[{image}] while others stay")
+                    raise Refused(
+                        f"may not delete ome.model.core.Image[{image}] while others of ome.model.fs.Fileset[{row['fileset']}] stay"
+                    )
                 self.add(ENTITIES["Fileset"], row["fileset"])
         for file_id in self.chosen["OriginalFile"]:
             entries = self.house.store.where("FilesetEntry", originalFile=file_id)

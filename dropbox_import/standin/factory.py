@@ -6,6 +6,7 @@ from typing import Any
 
 import Glacier2  # noqa: F401
 import omero.api
+import omero.clients
 import omero.cmd
 import omero.grid
 import omero.model

@@ -91,8 +91,13 @@ class Faults:
         name = str(entry.get("id", f"{index}:{json.dumps(entry, sort_keys=True)}"))
         seen = known[name].seen if name in known else 0
         return Rule(
-            name, entry.get("operation", "*"), entry["do"], int(entry.get("nth", 1)), int(entry.get("times", 1)),
-            float(entry.get("seconds", 1.0)), seen,
+            name,
+            entry.get("operation", "*"),
+            entry["do"],
+            int(entry.get("nth", 1)),
+            int(entry.get("times", 1)),
+            float(entry.get("seconds", 1.0)),
+            seen,
         )
 
     def strike(self, operation: str) -> Rule | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import omero.api
+import omero.clients
 from omero.rtypes import rlong
 
 from dropbox_import.standin import trouble
@@ -157,7 +158,8 @@ class StoredFile(Servant, omero.api.RawFileStore):
             return False
         self._open()
         algorithm = self.house.store.row("ChecksumAlgorithm", row["hasher"]) if row["hasher"] else None
-        facts = {"size": self.path.stat().st_size, "hash": checksum(self.path, algorithm["value"] if algorithm else "SHA1-160"), "mtime": now_ms()}
+        name = algorithm["value"] if algorithm else "SHA1-160"
+        facts = {"size": self.path.stat().st_size, "hash": checksum(self.path, name), "mtime": now_ms()}
         if row["hasher"] is None:
             facts["hasher"] = self.house.store.enum("ChecksumAlgorithm", "SHA1-160")
         self.house.store.update("OriginalFile", self.file_id, facts)

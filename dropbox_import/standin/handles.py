@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import omero
+import omero.clients
 import omero.cmd
 
 from dropbox_import.standin.house import House
@@ -28,8 +29,16 @@ class Handle(Servant, omero.cmd.Handle):
         self.request = request
         self.response: Any = None
         self.status = omero.cmd.Status(
-            category=request.ice_id(), name="", flags=[], parameters={}, currentStep=0, steps=steps, startTime=now_ms(),
-            stepStartTimes=[], stepStopTimes=[], stopTime=0,
+            category=request.ice_id(),
+            name="",
+            flags=[],
+            parameters={},
+            currentStep=0,
+            steps=steps,
+            startTime=now_ms(),
+            stepStartTimes=[],
+            stepStopTimes=[],
+            stopTime=0,
         )
         self.done = threading.Event()
         self._callbacks: dict[str, Any] = {}

@@ -77,8 +77,8 @@ class Reader:
         nothing: dict[str, Any] = {"tags": [], "key_values": [], "comments": [], "rating": None, "attachments": []}
         projects = {row[0]: row for row in self.rows(_CONTAINERS.format("Project"))}
         datasets = {row[0]: row for row in self.rows(_CONTAINERS.format("Dataset"))}
-        project_of = {child: parent for child, parent in self.rows(_IN_PROJECTS)}
-        dataset_of = {child: parent for child, parent in self.rows(_IN_DATASETS)}
+        project_of = dict(self.rows(_IN_PROJECTS))
+        dataset_of = dict(self.rows(_IN_DATASETS))
         notes = {kind: self.annotations(kind) for kind in ("Image", "Dataset", "Project")}
 
         def name(rows: dict[int, list[Any]], row_id: int | None) -> str | None:
@@ -86,8 +86,14 @@ class Reader:
 
         images = [
             {
-                "id": row[0], "name": row[1], "size": row[2:7], "owner": row[7], "group": row[8], "fileset": row[9],
-                "dataset": name(datasets, dataset_of.get(row[0])), "project": name(projects, project_of.get(dataset_of.get(row[0], -1))),
+                "id": row[0],
+                "name": row[1],
+                "size": row[2:7],
+                "owner": row[7],
+                "group": row[8],
+                "fileset": row[9],
+                "dataset": name(datasets, dataset_of.get(row[0])),
+                "project": name(projects, project_of.get(dataset_of.get(row[0], -1))),
                 **notes["Image"].get(row[0], nothing),
             }
             for row in self.rows(_IMAGES)
@@ -96,7 +102,11 @@ class Reader:
             "images": images,
             "datasets": [
                 {
-                    "id": row[0], "name": row[1], "owner": row[2], "group": row[3], "project": name(projects, project_of.get(row[0])),
+                    "id": row[0],
+                    "name": row[1],
+                    "owner": row[2],
+                    "group": row[3],
+                    "project": name(projects, project_of.get(row[0])),
                     **notes["Dataset"].get(row[0], nothing),
                 }
                 for row in datasets.values()

@@ -11,7 +11,7 @@ from dropbox_import.standin.store import Store
 
 if TYPE_CHECKING:
     from dropbox_import.standin.servants import Registry
-    from dropbox_import.standin.sessions import Sessions
+    from dropbox_import.standin.sessions import Session, Sessions
 
 VERSION = "5.6.17"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<string>'(?:[^']|'')*')|(?P<number>\d+\.\d+|\d+)|(?P<param>:\w+)|(?P<name>[A-Za-z_][\w.]*)"
     r"|(?P<op>\|\||<>|!=|<=|>=|[=<>(),+*/-]))"
 )
-_CLAUSES = {"from", "where", "group", "order", "having", "join", "left", "inner", "outer", "fetch", "as", "on", "with", "and", "or", "asc", "desc"}
+_CLAUSES = frozenset("from where group order having join left inner outer fetch as on with and or asc desc".split())
 
 
 class Unreadable(Exception):
@@ -70,7 +70,7 @@ class Nested:
     exists: bool = False
 
 
-Expr = Union[Literal, Param, Path, Call, Binary, Not, IsNull, Among, Nested]
+Expr: TypeAlias = "Literal | Param | Path | Call | Binary | Not | IsNull | Among | Nested"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +157,9 @@ class Reader:
         if self.accept("select"):
             distinct = self.accept("distinct")
             as_map = self.accept("new", "map", "(")
-            select.append((self.expression(), self.alias("")))
+            select.append(self.chosen())
             while self.accept(","):
-                select.append((self.expression(), self.alias("")))
+                select.append(self.chosen())
             if as_map:
                 self.expect(")")
         self.expect("from")
@@ -168,6 +168,9 @@ class Reader:
         group = self.listed() if self.accept("group", "by") else ()
         order = self.ordering() if self.accept("order", "by") else ()
         return Query(tuple(select), as_map, distinct, sources, where, group, order)
+
+    def chosen(self) -> tuple[Expr, str]:
+        return self.expression(), self.name() if self.accept("as") else ""
 
     def sources(self) -> tuple[Range | Join, ...]:
         entity = self.name()

@@ -14,8 +14,19 @@ import tifffile
 from dropbox_import.standin.sources import behaviour
 
 _PAIR = re.compile(r"(\w+)=([\w.-]+)")
-_NUMPY = {"u1": "uint8", "u2": "uint16", "u4": "uint32", "i1": "int8", "i2": "int16", "i4": "int32", "f4": "float", "f8": "double", "b1": "bit"}
+_NUMPY = {
+    "u1": "uint8",
+    "u2": "uint16",
+    "u4": "uint32",
+    "i1": "int8",
+    "i2": "int16",
+    "i4": "int32",
+    "f4": "float",
+    "f8": "double",
+    "b1": "bit",
+}
 TIFF_ENDINGS = (".tif", ".tiff", ".tf2", ".tf8", ".btf")
+DAMAGED = (tifffile.TiffFileError, struct.error, ValueError, IndexError, KeyError, EOFError, OSError, TypeError, ElementTree.ParseError)
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # damaged files are expected here
 
 
@@ -68,8 +79,14 @@ def _fake(file_name: str) -> tuple[Series, ...]:
     count = max(1, number("series", 1))
     return tuple(
         Series(
-            title if not index else f"{title} {index + 1}", number("sizeX", 512), number("sizeY", 512), number("sizeZ", 1),
-            number("sizeC", 1), number("sizeT", 1), given.get("pixelType", "uint8"), "Fake",
+            title if not index else f"{title} {index + 1}",
+            number("sizeX", 512),
+            number("sizeY", 512),
+            number("sizeZ", 1),
+            number("sizeC", 1),
+            number("sizeT", 1),
+            given.get("pixelType", "uint8"),
+            "Fake",
         )
         for index in range(count)
     )
@@ -88,7 +105,7 @@ def _tiff(path: Path, together: dict[str, Path]) -> tuple[Series, ...]:
             return (_plain(tiff, page, path, text),)
     except Unreadable:
         raise
-    except (tifffile.TiffFileError, struct.error, ValueError, IndexError, KeyError, EOFError, OSError, TypeError, ElementTree.ParseError) as error:
+    except DAMAGED as error:
         raise Unreadable("Invalid TIFF file: {}") from error
 
 
@@ -97,7 +114,7 @@ def _plain(tiff: tifffile.TiffFile, page: tifffile.TiffPage, path: Path, text: s
     z, c, t = 1, page.samplesperpixel, 1
     try:
         pages = len(tiff.pages)
-    except (tifffile.TiffFileError, struct.error, ValueError, EOFError):
+    except DAMAGED:
         pages = 1
     found = tiff.imagej_metadata if tiff.is_imagej else None
     if found:

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import omero
+import omero.clients
 import omero.grid
 import omero.model
 from omero.rtypes import rstring, unwrap
@@ -131,11 +132,22 @@ class Importing(Handle):
         made = []
         for index, found in enumerate(series):
             image = saver.insert(
-                "Image", name=images.image_name(file_name, found, len(series), name), description=description or found.description,
-                series=index, fileset=self.process.fileset, format=self.house.store.enum("Format", found.format),
+                "Image",
+                name=images.image_name(file_name, found, len(series), name),
+                description=description or found.description,
+                series=index,
+                fileset=self.process.fileset,
+                format=self.house.store.enum("Format", found.format),
             )
             pixels = saver.insert(
-                "Pixels", image=image, sizeX=found.x, sizeY=found.y, sizeZ=found.z, sizeC=found.c, sizeT=found.t, sha1=PENDING,
+                "Pixels",
+                image=image,
+                sizeX=found.x,
+                sizeY=found.y,
+                sizeZ=found.z,
+                sizeC=found.c,
+                sizeT=found.t,
+                sha1=PENDING,
                 pixelsType=self.house.store.enum("PixelsType", found.pixels),
             )
             if dataset is not None:
@@ -152,9 +164,7 @@ class Importing(Handle):
         if not isinstance(target, (omero.model.Dataset, omero.model.Screen)):
             raise _JavaFault(f"Unable to handle target: omero.model.{type(target).__name__}@4caa218f")
         if target.id is None:
-            raise _JavaFault(
-                'Cannot invoke "omero.RLong.getValue()" because the return value of "omero.model.IObject.getId()" is null'
-            )
+            raise _JavaFault('Cannot invoke "omero.RLong.getValue()" because the return value of "omero.model.IObject.getId()" is null')
         entity = ENTITIES["Dataset" if isinstance(target, omero.model.Dataset) else "Screen"]
         row = self.house.store.row(entity.name, target.id.val)
         caller = self.process.caller

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import omero
+import omero.clients
 import omero.grid
 import omero.model
 
@@ -39,8 +40,17 @@ class ImportProcess(Servant, omero.grid.ImportProcess):
     """What importFileset answers. It lives until it or its session is closed."""
 
     def __init__(
-        self, house: House, session: Session, caller: Caller, fileset: int, entries: list[Entry], settings: Any, algorithm: str,
-        job_link: int, log_id: int, log_path: Path,
+        self,
+        house: House,
+        session: Session,
+        caller: Caller,
+        fileset: int,
+        entries: list[Entry],
+        settings: Any,
+        algorithm: str,
+        job_link: int,
+        log_id: int,
+        log_path: Path,
     ) -> None:
         super().__init__(house, session)
         self.mine = session
@@ -86,7 +96,7 @@ class ImportProcess(Servant, omero.grid.ImportProcess):
     def getHandle(self, current: Any) -> Any:
         return self._handle
 
-    @operation("recorded 02 wrong_checksum, hash_list_shape, no_bytes_uploaded, verifyUpload_twice; queue: read omero-import-protocol 3.5")
+    @operation("recorded 02 wrong_checksum, hash_list_shape, no_bytes_uploaded, verifyUpload_twice; the queue: read, protocol 3.5")
     def verifyUpload(self, hashes: Any, current: Any) -> Any:
         hashes = list(hashes or [])
         if len(hashes) != len(self.entries):
@@ -105,7 +115,9 @@ class ImportProcess(Servant, omero.grid.ImportProcess):
     def _compare(self, hashes: list[str]) -> None:
         rows = [self.house.store.row("OriginalFile", entry.file_id) for entry in self.entries]
         if any(row is not None and row["hash"] is None for row in rows):
-            raise trouble.null_pointer(_NO_HASH, "ome.services.blitz.repo.ManagedImportProcessI.verifyUpload(ManagedImportProcessI.java:363)")
+            raise trouble.null_pointer(
+                _NO_HASH, "ome.services.blitz.repo.ManagedImportProcessI.verifyUpload(ManagedImportProcessI.java:363)"
+            )
         failing = {
             index: row["hash"] if row is not None else ""
             for index, (row, wanted) in enumerate(zip(rows, hashes, strict=True))

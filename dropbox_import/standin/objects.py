@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import omero.clients
 import omero.model
 from omero.rtypes import rbool, rdouble, rint, rlong, rmap, rstring, rtime, unwrap
 

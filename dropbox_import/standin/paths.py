@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dropbox_import.standin.sources import behaviour
@@ -54,7 +54,7 @@ def place(prefix: str, client_path: str) -> Place:
 @behaviour("read omero-blitz.properties:59; recorded 01 templateprefix")
 def new_prefix(files: Path, user: str, user_id: int) -> str:
     """A fresh folder for a fileset, named by user and time; made at once, a millisecond later if it is taken."""
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     while True:
         stamp = now.strftime("%H-%M-%S.") + f"{now.microsecond // 1000:03d}"
         prefix = f"{safe_name(user)}_{user_id}/{now:%Y-%m}/{now:%d}/{stamp}/"

@@ -5,14 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import omero.clients
 import omero.model
 
 from dropbox_import.standin.schema import Entity
 from dropbox_import.standin.sources import behaviour
 
 PRIVILEGES = (
-    "Chgrp", "Chown", "DeleteFile", "DeleteManagedRepo", "DeleteOwned", "DeleteScriptRepo", "ModifyGroup", "ModifyGroupMembership",
-    "ModifyUser", "ReadSession", "Sudo", "WriteFile", "WriteManagedRepo", "WriteOwned", "WriteScriptRepo",
+    "Chgrp",
+    "Chown",
+    "DeleteFile",
+    "DeleteManagedRepo",
+    "DeleteOwned",
+    "DeleteScriptRepo",
+    "ModifyGroup",
+    "ModifyGroupMembership",
+    "ModifyUser",
+    "ReadSession",
+    "Sudo",
+    "WriteFile",
+    "WriteManagedRepo",
+    "WriteOwned",
+    "WriteScriptRepo",
 )
 ALL_GROUPS = -1
 
@@ -35,7 +49,7 @@ class Caller:
         return self.group_permissions.get(group, "------")
 
 
-@behaviour("recorded 09_hql_delete_chgrp_misc.json; that administrators read everything is recorded 17 (token seen by root), assumed for light ones")
+@behaviour("recorded 09 get other group, 17 token seen by root; that light administrators read everything is assumed")
 def visible(caller: Caller, entity: Entity, alias: str) -> str:
     """The SQL test for rows of `alias` that the caller sees; "" for all."""
     if not entity.owned:
@@ -87,8 +101,11 @@ def can_annotate(caller: Caller, row: dict[str, Any]) -> bool:
 @behaviour("recorded 18_queries_and_writes.json permissions in one query as map")
 def rights(caller: Caller, row: dict[str, Any]) -> dict[str, bool]:
     return {
-        "canLink": can_link(caller, row), "canEdit": can_edit(caller, row), "canDelete": can_edit(caller, row),
-        "canAnnotate": can_annotate(caller, row), "canChgrp": row["owner"] == caller.user or "Chgrp" in caller.privileges,
+        "canLink": can_link(caller, row),
+        "canEdit": can_edit(caller, row),
+        "canDelete": can_edit(caller, row),
+        "canAnnotate": can_annotate(caller, row),
+        "canChgrp": row["owner"] == caller.user or "Chgrp" in caller.privileges,
         "canChown": "Chown" in caller.privileges,
     }
 
@@ -98,6 +115,11 @@ def as_permissions(caller: Caller, row: dict[str, Any]) -> Any:
     found = omero.model.PermissionsI(caller.permissions_of(row["grp"]))
     can = rights(caller, row)
     found._restrictions = [
-        not can["canLink"], not can["canEdit"], not can["canDelete"], not can["canAnnotate"], not can["canChgrp"], not can["canChown"]
+        not can["canLink"],
+        not can["canEdit"],
+        not can["canDelete"],
+        not can["canAnnotate"],
+        not can["canChgrp"],
+        not can["canChown"],
     ]
     return found

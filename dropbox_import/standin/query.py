@@ -6,6 +6,7 @@ import sqlite3
 from typing import Any
 
 import omero.api
+import omero.clients
 from omero.rtypes import rmap, robject, unwrap
 
 from dropbox_import.standin import hql, trouble

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import omero
+import omero.clients
 import omero.grid
 import omero.model
 from omero.rtypes import rstring, unwrap
@@ -134,7 +135,8 @@ class ManagedRepository(Servant, omero.grid.ManagedRepository):
         fileset_id = saver.insert("Fileset", templatePrefix=prefix)
         hasher = self.house.store.enum("ChecksumAlgorithm", algorithm)
         folder, _, last = prefix.rstrip("/").rpartition("/")
-        log_id = saver.insert("OriginalFile", path=f"{folder}/", name=f"{last}.log", repo=self.house.repository, mimetype=LOG_TYPE, ctime=now_ms())
+        log = {"path": f"{folder}/", "name": f"{last}.log", "repo": self.house.repository, "mimetype": LOG_TYPE, "ctime": now_ms()}
+        log_id = saver.insert("OriginalFile", **log)
         log_path = self.house.files / folder / f"{last}.log"
         log_path.touch()
         job_link = self._jobs(saver, caller, fileset_id, settings, upload_job, log_id)
@@ -175,8 +177,15 @@ class ManagedRepository(Servant, omero.grid.ManagedRepository):
         first = 0
         for position, kind in enumerate(kinds):
             job = saver.insert(
-                "Job", kind=kind, username=caller.user_name, groupname=group, type="User", message="", status=submitted,
-                submitted=now_ms(), scheduledFor=now_ms(),
+                "Job",
+                kind=kind,
+                username=caller.user_name,
+                groupname=group,
+                type="User",
+                message="",
+                status=submitted,
+                submitted=now_ms(),
+                scheduledFor=now_ms(),
             )
             link = saver.insert("FilesetJobLink", parent=fileset_id, child=job, position=position)
             if kind == "UploadJob":
@@ -191,9 +200,10 @@ class ManagedRepository(Servant, omero.grid.ManagedRepository):
         self._who(current)
         wrong = []
         for row_id in ids or []:
-            row = self.house.store.row("OriginalFile", row_id)
-            algorithm = self.house.store.row("ChecksumAlgorithm", row["hasher"]) if row and row["hasher"] else None
-            if row is None or algorithm is None or checksum(self.house.files / row["path"] / row["name"], algorithm["value"]) != row["hash"]:
+            row = self.house.store.row("OriginalFile", row_id) or {"hasher": None}
+            algorithm = self.house.store.row("ChecksumAlgorithm", row["hasher"] or -1)
+            path = self.house.files / str(row.get("path")) / str(row.get("name"))
+            if algorithm is None or checksum(path, algorithm["value"]) != row["hash"]:
                 wrong.append(row_id)
         return wrong
 

@@ -87,13 +87,13 @@ class Router(Servant, Glacier2.Router):
     @operation("recorded 03_login_sessions.json joinSession refs after")
     def destroySession(self, current: Any) -> None:
         if self.client_of(current.con) is None:
-            raise Glacier2.SessionNotExistException()
+            raise Glacier2.SessionNotExistException
         self.forget(self.key(current.con))
 
     @operation("read omero-import-protocol 6")
     def refreshSession(self, current: Any) -> None:
         if self.client_of(current.con) is None:
-            raise Glacier2.SessionNotExistException()
+            raise Glacier2.SessionNotExistException
 
     @operation("read omero-import-protocol 1.2")
     def getClientProxy(self, current: Any) -> Any:

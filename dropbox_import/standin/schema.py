@@ -66,47 +66,76 @@ def _entity(name: str, package: str, columns: str, collections: dict[str, tuple[
     return Entity(name, package, _columns(columns), wanted)
 
 
+def _pairs(name: str, parent: str) -> Entity:
+    """A list of named values that belongs to its parent."""
+    columns = _columns(f"parent:>{parent}! name:string value:string position:long")
+    return Entity(name, "internal", columns, owned=False, order="position")
+
+
 JOBS = ("UploadJob", "MetadataImportJob", "PixelDataJob", "ThumbnailGenerationJob", "IndexingJob")
 ANNOTATIONS = (
-    "CommentAnnotation", "TagAnnotation", "MapAnnotation", "FileAnnotation", "LongAnnotation", "BooleanAnnotation",
-    "DoubleAnnotation", "XmlAnnotation", "TermAnnotation", "TimestampAnnotation",
+    "CommentAnnotation",
+    "TagAnnotation",
+    "MapAnnotation",
+    "FileAnnotation",
+    "LongAnnotation",
+    "BooleanAnnotation",
+    "DoubleAnnotation",
+    "XmlAnnotation",
+    "TermAnnotation",
+    "TimestampAnnotation",
 )
 
 _ALL = (
     Entity(
-        "Experimenter", "meta",
+        "Experimenter",
+        "meta",
         _columns("omeName:string! firstName:string! middleName:string lastName:string! email:string institution:string ldap:bool!"),
-        {"groupExperimenterMap": ("GroupExperimenterMap", "child")}, owned=False,
+        {"groupExperimenterMap": ("GroupExperimenterMap", "child")},
+        owned=False,
     ),
     Entity(
-        "ExperimenterGroup", "meta", _columns("name:string! description:string ldap:bool! perms:string"),
-        {"groupExperimenterMap": ("GroupExperimenterMap", "parent")}, owned=False,
+        "ExperimenterGroup",
+        "meta",
+        _columns("name:string! description:string ldap:bool! perms:string"),
+        {"groupExperimenterMap": ("GroupExperimenterMap", "parent")},
+        owned=False,
     ),
     Entity(
-        "GroupExperimenterMap", "meta", _columns("parent:>ExperimenterGroup! child:>Experimenter! owner:bool! position:long"),
-        owned=False, order="position",
+        "GroupExperimenterMap",
+        "meta",
+        _columns("parent:>ExperimenterGroup! child:>Experimenter! owner:bool! position:long"),
+        owned=False,
+        order="position",
     ),
     Entity(
-        "Session", "meta",
+        "Session",
+        "meta",
         _columns(
             "uuid:string owner:>Experimenter sudoer:>Experimenter timeToIdle:long timeToLive:long started:time closed:time"
             " message:string defaultEventType:string userAgent:string userIP:string"
         ),
         owned=False,
     ),
-    Entity("Event", "meta", _columns("time:time session:>Session experimenter:>Experimenter experimenterGroup:>ExperimenterGroup"), owned=False),
+    Entity(
+        "Event", "meta", _columns("time:time session:>Session experimenter:>Experimenter experimenterGroup:>ExperimenterGroup"), owned=False
+    ),
     Entity("ChecksumAlgorithm", "enums", _columns("value:string!"), owned=False),
     Entity("JobStatus", "jobs", _columns("value:string!"), owned=False),
     Entity("PixelsType", "enums", _columns("value:string!"), owned=False),
     Entity("Format", "enums", _columns("value:string!"), owned=False),
     _entity("Project", "containers", "name:string! description:string", {"datasetLinks": ("ProjectDatasetLink", "parent")}),
     _entity(
-        "Dataset", "containers", "name:string! description:string",
+        "Dataset",
+        "containers",
+        "name:string! description:string",
         {"projectLinks": ("ProjectDatasetLink", "child"), "imageLinks": ("DatasetImageLink", "parent")},
     ),
     _entity("Screen", "screen", "name:string! description:string", {"plateLinks": ("ScreenPlateLink", "parent")}),
     _entity(
-        "Plate", "screen", "name:string! description:string rows:int columns:int",
+        "Plate",
+        "screen",
+        "name:string! description:string rows:int columns:int",
         {"screenLinks": ("ScreenPlateLink", "child"), "wells": ("Well", "plate")},
     ),
     _entity("Well", "screen", "plate:>Plate! row:int column:int", {"wellSamples": ("WellSample", "well")}),
@@ -115,53 +144,64 @@ _ALL = (
     _link("Dataset", "Image"),
     _link("Screen", "Plate", package="screen"),
     _entity(
-        "Image", "core", "name:string! description:string series:int fileset:>Fileset acquisitionDate:time archived:bool partial:bool format:>Format",
+        "Image",
+        "core",
+        "name:string! description:string series:int fileset:>Fileset acquisitionDate:time archived:bool partial:bool format:>Format",
         {"pixels": ("Pixels", "image"), "datasetLinks": ("DatasetImageLink", "child"), "wellSamples": ("WellSample", "image")},
     ),
     _entity(
-        "Pixels", "core",
+        "Pixels",
+        "core",
         "image:>Image! pixelsType:>PixelsType significantBits:int sizeX:int! sizeY:int! sizeZ:int! sizeC:int! sizeT:int! sha1:string",
     ),
     _entity(
-        "Fileset", "fs", "templatePrefix:string",
+        "Fileset",
+        "fs",
+        "templatePrefix:string",
         {"usedFiles": ("FilesetEntry", "fileset"), "images": ("Image", "fileset"), "jobLinks": ("FilesetJobLink", "parent")},
     ),
     _entity("FilesetEntry", "fs", "fileset:>Fileset! originalFile:>OriginalFile! clientPath:string! position:long"),
     _entity("FilesetJobLink", "fs", "parent:>Fileset! child:>Job! position:long"),
     Entity(
-        "Job", "jobs",
+        "Job",
+        "jobs",
         _columns(
             "kind:string username:string groupname:string type:string message:string status:>JobStatus submitted:time"
             " scheduledFor:time started:time finished:time"
         ),
         {
-            "versionInfo": ("JobVersionInfo", "parent"), "originalFileLinks": ("JobOriginalFileLink", "parent"),
+            "versionInfo": ("JobVersionInfo", "parent"),
+            "originalFileLinks": ("JobOriginalFileLink", "parent"),
             "filesetLinks": ("FilesetJobLink", "child"),
         },
-        owned=False, kinds=JOBS,
+        owned=False,
+        kinds=JOBS,
     ),
-    Entity("JobVersionInfo", "internal", _columns("parent:>Job! name:string value:string position:long"), owned=False, order="position"),
+    _pairs("JobVersionInfo", "Job"),
     _entity("JobOriginalFileLink", "jobs", "parent:>Job! child:>OriginalFile!"),
     _entity(
-        "OriginalFile", "core",
-        "path:string! name:string! size:long hash:string hasher:>ChecksumAlgorithm mimetype:string repo:string atime:time mtime:time ctime:time",
+        "OriginalFile",
+        "core",
+        "path:string! name:string! size:long hash:string hasher:>ChecksumAlgorithm mimetype:string repo:string"
+        " atime:time mtime:time ctime:time",
         {"filesetEntries": ("FilesetEntry", "originalFile")},
     ),
     Entity(
-        "Annotation", "annotations",
+        "Annotation",
+        "annotations",
         _columns(
             "kind:string ns:string name:string description:string textValue:string longValue:long boolValue:bool"
             " doubleValue:double timeValue:time termValue:string file:>OriginalFile"
         ),
-        {"mapValue": ("AnnotationMapValue", "parent"), "annotationLinks": ("AnnotationAnnotationLink", "parent")}, kinds=ANNOTATIONS,
+        {"mapValue": ("AnnotationMapValue", "parent"), "annotationLinks": ("AnnotationAnnotationLink", "parent")},
+        kinds=ANNOTATIONS,
     ),
-    Entity("AnnotationMapValue", "internal", _columns("parent:>Annotation! name:string value:string position:long"), owned=False, order="position"),
+    _pairs("AnnotationMapValue", "Annotation"),
     *(_link(name, "Annotation", f"{name}AnnotationLink", "annotations") for name in LINKED),
 )
 
 ENTITIES: dict[str, Entity] = {entity.name: entity for entity in _ALL}
 BASE_OF: dict[str, str] = {kind: entity.name for entity in _ALL for kind in entity.kinds} | {name: name for name in ENTITIES}
-ORDERED = {"GroupExperimenterMap", "JobVersionInfo", "AnnotationMapValue", "FilesetEntry", "FilesetJobLink"}
 
 
 def entity_of(name: str) -> Entity | None:

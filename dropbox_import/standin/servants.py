@@ -67,17 +67,17 @@ def _plain(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _answering(name: str, function: Callable[..., Any]) -> Callable[..., None]:
+    # an answer of no value and an answer of null are different things to Ice, and it does not check
+    void = function.__annotations__.get("return") == "None"
+
     def call(self: Servant, cb: Any, *given: Any) -> None:
         try:
             answer = through(self, name, given, lambda: function(self, *given))
         except Exception as error:  # every error is the caller's to see
             cb.ice_exception(error)
             return
-        if answer is None:
-            try:
-                cb.ice_response()
-            except (TypeError, RuntimeError):
-                cb.ice_response(None)
+        if void:
+            cb.ice_response()
         else:
             cb.ice_response(answer)
 

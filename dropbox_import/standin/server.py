@@ -13,8 +13,8 @@ from typing import Any
 
 import Ice
 import omero
-import omero.clients  # noqa: F401
-import omero.ObjectFactoryRegistrar as registrar
+import omero.clients
+import omero.ObjectFactoryRegistrar
 import omero.rtypes
 
 from dropbox_import.standin import accounts
@@ -29,10 +29,19 @@ from dropbox_import.standin.tls import certificates
 
 LOG = logging.getLogger("standin")
 PROPERTIES = {
-    "Ice.ImplicitContext": "None", "Ice.MessageSizeMax": "65536", "Ice.ACM.Server.Timeout": "0", "Ice.ACM.Server.Close": "0",
-    "Ice.ThreadPool.Server.Size": "4", "Ice.ThreadPool.Server.SizeMax": "64", "Ice.ThreadPool.Server.SizeWarn": "0",
-    "Ice.ThreadPool.Client.Size": "1", "Ice.ThreadPool.Client.SizeMax": "4", "Ice.Warn.Connections": "0", "Ice.Warn.Dispatch": "0",
-    "Ice.Plugin.IceSSL": "IceSSL:createIceSSL", "IceSSL.VerifyPeer": "0",
+    "Ice.ImplicitContext": "None",
+    "Ice.MessageSizeMax": "65536",
+    "Ice.ACM.Server.Timeout": "0",
+    "Ice.ACM.Server.Close": "0",
+    "Ice.ThreadPool.Server.Size": "4",
+    "Ice.ThreadPool.Server.SizeMax": "64",
+    "Ice.ThreadPool.Server.SizeWarn": "0",
+    "Ice.ThreadPool.Client.Size": "1",
+    "Ice.ThreadPool.Client.SizeMax": "4",
+    "Ice.Warn.Connections": "0",
+    "Ice.Warn.Dispatch": "0",
+    "Ice.Plugin.IceSSL": "IceSSL:createIceSSL",
+    "IceSSL.VerifyPeer": "0",
 }
 SSL = 2  # Ice's number for that kind of endpoint
 
@@ -56,7 +65,9 @@ class StandIn:
         self.wanted = wanted
         wanted.folder.mkdir(parents=True, exist_ok=True)
         self.certificates = certificates(wanted.folder / "tls")
-        self.house = House(wanted.folder, Store(wanted.folder / "omero.db"), Faults(wanted.folder, wanted.faults), self._identity(wanted.folder))
+        self.house = House(
+            wanted.folder, Store(wanted.folder / "omero.db"), Faults(wanted.folder, wanted.faults), self._identity(wanted.folder)
+        )
         for folder in (self.house.files, self.house.attachments):
             folder.mkdir(exist_ok=True)
         self.accounts = accounts.seed(self.house.store, accounts.load(wanted.users))
@@ -75,10 +86,10 @@ class StandIn:
         settings = Ice.InitializationData()
         settings.properties = Ice.createProperties()
         found = self.certificates
-        for key, value in {**PROPERTIES, "IceSSL.CertFile": str(found.certificate.resolve())}.items():
+        for key, value in (PROPERTIES | {"IceSSL.CertFile": str(found.certificate.resolve())}).items():
             settings.properties.setProperty(key, value)
         communicator = Ice.initialize(settings)
-        registrar.registerObjectFactory(communicator, None)
+        omero.ObjectFactoryRegistrar.registerObjectFactory(communicator, None)
         for factory in list(omero.rtypes.ObjectFactories.values()):
             factory.register(communicator)
         return communicator
@@ -88,7 +99,9 @@ class StandIn:
         host = self.wanted.host
         endpoints = f"tcp -h {host} -p {self.wanted.tcp_port}:ssl -h {host} -p {self.wanted.port}"
         adapter = self._communicator.createObjectAdapterWithEndpoints("Standin", endpoints)
-        ports = {("ssl" if info.type() == SSL else "tcp"): info.port for info in (endpoint.getInfo() for endpoint in adapter.getEndpoints())}
+        ports = {
+            ("ssl" if info.type() == SSL else "tcp"): info.port for info in (endpoint.getInfo() for endpoint in adapter.getEndpoints())
+        }
         self.house.registry = Registry(adapter)
         self.house.sessions = Sessions(self.house, self.accounts)
         self.house.tcp_port = ports["tcp"]
@@ -100,8 +113,13 @@ class StandIn:
         adapter.activate()
         threading.Thread(target=self._reap, name="reaper", daemon=True).start()
         ready = {
-            "ready": True, "host": host, "tcp": ports["tcp"], "ssl": ports["ssl"], "ca_file": str(self.certificates.ca.resolve()),
-            "users": sorted(self.accounts), "pid": os.getpid(),
+            "ready": True,
+            "host": host,
+            "tcp": ports["tcp"],
+            "ssl": ports["ssl"],
+            "ca_file": str(self.certificates.ca.resolve()),
+            "users": sorted(self.accounts),
+            "pid": os.getpid(),
         }
         (self.wanted.folder / "ready.json").write_text(json.dumps(ready), encoding="ascii")
         return ready
@@ -109,9 +127,11 @@ class StandIn:
     def _reap(self) -> None:
         """Closes sessions whose time is over; asleep until the next one may be."""
         while not self.house.faults.stopping.is_set():
-            self.house.faults.wait(self.house.sessions.reap())
+            self.house.sessions.changed.clear()
+            self.house.sessions.changed.wait(self.house.sessions.reap())
 
     def stop(self) -> None:
         self.house.faults.stopping.set()
+        self.house.sessions.changed.set()
         self._communicator.destroy()
         self.house.store.close()

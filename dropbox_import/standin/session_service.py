@@ -6,6 +6,7 @@ from typing import Any
 
 import omero
 import omero.api
+import omero.clients
 import omero.model
 from omero.rtypes import rlong, rstring, rtime
 
@@ -15,7 +16,7 @@ from dropbox_import.standin.servants import Servant, operation
 from dropbox_import.standin.sessions import Session
 from dropbox_import.standin.sources import behaviour
 
-EVENT_TYPES = ("User", "Internal", "Test", "Task", "Import", "Export", "Processing", "Bootstrap", "Shell", "FullText", "Sessions", "PixelData")
+EVENT_TYPES = frozenset("User Internal Test Task Import Export Processing Bootstrap Shell FullText Sessions PixelData".split())
 
 
 class SessionService(Servant, omero.api.ISession):
@@ -105,5 +106,3 @@ class SessionService(Servant, omero.api.ISession):
     def _mine(self) -> list[Session]:
         assert self.session is not None
         return self.house.sessions.mine(self.session.account.user)
-
-

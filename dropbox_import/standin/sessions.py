@@ -6,7 +6,7 @@ import threading
 import time
 import uuid as uuids
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import Glacier2
@@ -25,7 +25,7 @@ _UNTYPED = ("getQueryService", "getUploader", "verifyUpload", "getAdminService",
 
 
 def java_time(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
 @dataclass(slots=True)
@@ -87,6 +87,7 @@ class Sessions:
         self._failures: dict[str, int] = {}
         self._expired: set[str] = set()
         self._lock = threading.RLock()
+        self.changed = threading.Event()
         self._close_left_open()
 
     @behaviour("recorded 07_server_killed.json: after a restart no session lives, their rows are closed")
@@ -125,17 +126,36 @@ class Sessions:
         return f"user={owner}, created={java_time(rows[0]['started'])}, closed={java_time(rows[0]['closed'] or now_ms())}"
 
     def open(
-        self, account: Account, group: int, idle_ms: int, live_ms: int, *, agent: str = "", sudoer: Account | None = None, group_sudo: bool = False
+        self,
+        account: Account,
+        group: int,
+        idle_ms: int,
+        live_ms: int,
+        *,
+        agent: str = "",
+        sudoer: Account | None = None,
+        group_sudo: bool = False,
     ) -> Session:
         uuid = str(uuids.uuid4())
         started = now_ms()
-        row = self.house.store.insert("Session", {
-            "uuid": uuid, "owner": account.user, "sudoer": sudoer.user if sudoer else None, "timeToIdle": idle_ms, "timeToLive": live_ms,
-            "started": started, "message": "Initial message.", "defaultEventType": "User", "userAgent": agent,
-        })
+        row = self.house.store.insert(
+            "Session",
+            {
+                "uuid": uuid,
+                "owner": account.user,
+                "sudoer": sudoer.user if sudoer else None,
+                "timeToIdle": idle_ms,
+                "timeToLive": live_ms,
+                "started": started,
+                "message": "Initial message.",
+                "defaultEventType": "User",
+                "userAgent": agent,
+            },
+        )
         session = Session(row, uuid, account, group, started, idle_ms, live_ms, sudoer, group_sudo)
         with self._lock:
             self._open[uuid] = session
+        self.changed.set()
         return session
 
     def find(self, uuid: str) -> Session | None:
@@ -152,7 +172,9 @@ class Sessions:
             session.count += 1
             return True
 
-    @behaviour("recorded 06_connection_loss_resume_timeouts.json and 17: the last holder closes, a detached client does not, sudo sessions stay")
+    @behaviour(
+        "recorded 06_connection_loss_resume_timeouts.json and 17: the last holder closes, a detached client does not, sudo sessions stay"
+    )
     def release(self, session: Session, client: str = "") -> int:
         """A holder is gone (`client`: its uuid, to honour detachOnDestroy). Answers the count that is left, -2 when closed."""
         with self._lock:

@@ -128,6 +128,8 @@ class Compiler:
     def joined(self, start: Part, name: str, left: bool, scope: Scope) -> Part:
         """An explicit join: along a reference or into a collection."""
         entity = ENTITIES[start.entity]
+        if start.kind == "details":
+            return self.reference(Part(start.sql, "entity", start.entity), f"details.{name}", scope, left)
         if name not in entity.collections:
             return self.reference(start, name, scope, left)
         target_name, back = entity.collections[name]

@@ -42,13 +42,39 @@ def certificates(folder: Path) -> Certificates:
     (folder / "names.cnf").write_text(_NAMES, encoding="ascii")
     subject = "/CN=dropbox-import stand-in CA"
     _openssl(
-        folder, "req", "-x509", *_NEW_KEY, "-days", _DAYS, "-subj", subject, "-keyout", "ca.key", "-out", "ca.pem",
-        "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+        folder,
+        "req",
+        "-x509",
+        *_NEW_KEY,
+        "-days",
+        _DAYS,
+        "-subj",
+        subject,
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem",
+        "-addext",
+        "keyUsage=critical,keyCertSign,cRLSign",
     )
     _openssl(folder, "req", *_NEW_KEY, "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr")
     _openssl(
-        folder, "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", _DAYS,
-        "-extfile", "names.cnf", "-out", "server.new",
+        folder,
+        "x509",
+        "-req",
+        "-in",
+        "server.csr",
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-days",
+        _DAYS,
+        "-extfile",
+        "names.cnf",
+        "-out",
+        "server.new",
     )
     both = folder / "server.both"
     both.touch(mode=0o600)

@@ -6,7 +6,7 @@ from typing import Any
 
 import Ice
 import omero
-import omero.clients  # noqa: F401  (fills the omero package with the generated types)
+import omero.clients
 
 JAVA = {
     "ValidationException": "ome.conditions.ValidationException",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import omero.api
+import omero.clients
 from omero.rtypes import rlong, unwrap
 
 from dropbox_import.standin import trouble
@@ -18,8 +19,11 @@ from dropbox_import.standin.servants import Servant, operation
 from dropbox_import.standin.sources import behaviour
 from dropbox_import.standin.store import now_ms
 
-PAIRS = {"UploadJob": ("_versionInfo", "JobVersionInfo"), "MetadataImportJob": ("_versionInfo", "JobVersionInfo"),
-         "MapAnnotation": ("_mapValue", "AnnotationMapValue")}
+PAIRS = {
+    "UploadJob": ("_versionInfo", "JobVersionInfo"),
+    "MetadataImportJob": ("_versionInfo", "JobVersionInfo"),
+    "MapAnnotation": ("_mapValue", "AnnotationMapValue"),
+}
 NO_GROUP = (
     "No valid permissions available! DUMMY permissions are not intended for copying. "
     "Make sure that you have not passed omero.group=-1 for a save without context"

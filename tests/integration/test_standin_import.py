@@ -10,6 +10,7 @@ from typing import Any
 import Ice
 import numpy
 import omero
+import omero.clients
 import omero.cmd
 import omero.grid
 import omero.model
@@ -33,7 +34,8 @@ from tests.support.standin_process import (
 
 IMAGES = (
     "select i.id, i.name, i.series, px.sizeX, px.sizeY, px.sizeZ, px.sizeC, px.sizeT, px.sha1, "
-    "(select min(dl.parent.id) from DatasetImageLink dl where dl.child.id=i.id) from Image i join i.pixels px where i.fileset.id=:f order by i.id"
+    "(select min(dl.parent.id) from DatasetImageLink dl where dl.child.id=i.id) "
+    "from Image i join i.pixels px where i.fileset.id=:f order by i.id"
 )
 TOKEN = "select l.parent.id from FilesetAnnotationLink l join l.child a where a.name=:t"
 JOB = "select u.status.value, u.message from FilesetJobLink l, UploadJob u where l.child.id=u.id and l.parent.id=:f"
@@ -93,13 +95,20 @@ def test_a_tiff_passes_the_recorded_stages(server: RunningStandin, alice: Any) -
     ("name", "sizes", "names"),
     [
         ("a&sizeX=32&sizeY=32&sizeC=2&sizeZ=3.fake", [[32, 32, 3, 2, 1]], ["a&sizeX=32&sizeY=32&sizeC=2&sizeZ=3.fake"]),
-        ("m&series=3&sizeX=20&sizeY=20.fake", [[20, 20, 1, 1, 1]] * 3, [f"m&series=3&sizeX=20&sizeY=20.fake [{n}]" for n in ("m", "m 2", "m 3")]),
+        (
+            "m&series=3&sizeX=20&sizeY=20.fake",
+            [[20, 20, 1, 1, 1]] * 3,
+            [f"m&series=3&sizeX=20&sizeY=20.fake [{n}]" for n in ("m", "m 2", "m 3")],
+        ),
     ],
 )
 def test_fake_images_have_the_sizes_and_names_that_were_recorded(alice: Any, name: str, sizes: list[list[int]], names: list[str]) -> None:
     response = import_one(alice, b"", f"data/{name}")
-    found = ask(alice, "select px.sizeX, px.sizeY, px.sizeZ, px.sizeC, px.sizeT from Pixels px where px.id in (:p) order by px.id",
-                p=[pixels.id.val for pixels in response.pixels])
+    found = ask(
+        alice,
+        "select px.sizeX, px.sizeY, px.sizeZ, px.sizeC, px.sizeT from Pixels px where px.id in (:p) order by px.id",
+        p=[pixels.id.val for pixels in response.pixels],
+    )
     assert (found, [image.name.val for image in response.objects]) == (sizes, names)
 
 
@@ -173,7 +182,11 @@ def test_verifying_twice_imports_twice(alice: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "data", "words"),
-    [("bad.tif", PLAIN[40:300], "Invalid TIFF file: "), ("empty.tif", b"", "Invalid TIFF file: "), ("text.txt", b"hello", "Unknown file format: ")],
+    [
+        ("bad.tif", PLAIN[40:300], "Invalid TIFF file: "),
+        ("empty.tif", b"", "Invalid TIFF file: "),
+        ("text.txt", b"hello", "Unknown file format: "),
+    ],
 )
 def test_an_unreadable_file_is_an_error_on_init(alice: Any, name: str, data: bytes, words: str) -> None:
     process = begin(alice, [f"data/{name}"], token=f"bad/{name}")
@@ -261,7 +274,9 @@ def broken(change: str) -> tuple[Any, Any]:
         ("same path twice", omero.ValidationException, "could not insert: [ome.model.core.OriginalFile]"),
     ],
 )
-def test_arguments_of_import_fileset_are_refused_with_the_recorded_words(alice: Any, change: str, kind: type[Exception], words: str) -> None:
+def test_arguments_of_import_fileset_are_refused_with_the_recorded_words(
+    alice: Any, change: str, kind: type[Exception], words: str
+) -> None:
     files, wanted = broken(change)
     with pytest.raises(kind) as caught:
         alice.getManagedRepository().importFileset(files, wanted)

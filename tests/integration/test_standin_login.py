@@ -9,6 +9,7 @@ from typing import Any
 import Glacier2
 import Ice
 import omero
+import omero.clients
 import omero.model
 import omero.sys
 import pytest
@@ -55,8 +56,11 @@ def test_the_tcp_port_addressed_as_tls_is_a_protocol_error(server: RunningStandi
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("alice", "Password check failed for 'alice': [id=3]"), ("nosuchuser", "Password check failed for 'nosuchuser': []"),
-     ("ALICE", "Password check failed for 'ALICE': []")],
+    [
+        ("alice", "Password check failed for 'alice': [id=3]"),
+        ("nosuchuser", "Password check failed for 'nosuchuser': []"),
+        ("ALICE", "Password check failed for 'ALICE': []"),
+    ],
 )
 def test_wrong_password_and_unknown_user_are_refused_alike(server: RunningStandin, name: str, reason: str) -> None:
     with pytest.raises(Glacier2.PermissionDeniedException) as caught:
@@ -164,5 +168,7 @@ def test_a_client_reaches_only_its_own_session(server: RunningStandin) -> None:
 
 def test_the_session_row_shows_no_uuid(server: RunningStandin) -> None:
     client = server.log_in("alice")
-    rows = ask(client, "select s.id, s.uuid, s.closed, s.timeToIdle, s.owner.omeName from Session s where s.id=:i", i=context(client).sessionId)
+    rows = ask(
+        client, "select s.id, s.uuid, s.closed, s.timeToIdle, s.owner.omeName from Session s where s.id=:i", i=context(client).sessionId
+    )
     assert rows[0][1:] == ["********-****-****-****-************", None, 600_000, "alice"]

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +77,13 @@ class RunningStandin:
     def client(self, **properties: str) -> Any:
         """A client that is not connected, with verified TLS."""
         known = {
-            "omero.host": "localhost", "omero.port": str(self.port), "Ice.Override.ConnectTimeout": "5000", "IceSSL.VerifyPeer": "2",
-            "IceSSL.CAs": self.ca_file, "IceSSL.CheckCertName": "1", "Ice.Default.InvocationTimeout": "30000",
+            "omero.host": "localhost",
+            "omero.port": str(self.port),
+            "Ice.Override.ConnectTimeout": "5000",
+            "IceSSL.VerifyPeer": "2",
+            "IceSSL.CAs": self.ca_file,
+            "IceSSL.CheckCertName": "1",
+            "Ice.Default.InvocationTimeout": "30000",
         }
         found = omero.client(pmap=known | {name.replace("__", "."): value for name, value in properties.items()})
         self._clients.append(found)
@@ -124,9 +129,8 @@ def make_sudo_session(service: Any, name: str, group: str = "", *, live: int = 0
 
 
 def close(client: Any) -> None:
-    try:
-        client.closeSession()
-    except Exception:
+    """Ends the client, connected or not, with its server alive or not."""
+    with suppress(Exception):
         client.closeSession()
 
 
