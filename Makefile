@@ -12,7 +12,7 @@ export DROPBOX_IMPORT_VENV
 bin = "$(DROPBOX_IMPORT_VENV)"/bin
 TESTS ?=
 
-.PHONY: demo test check tidy bench lock clean venv
+.PHONY: demo test check lint types rooms house tidy bench lock clean venv
 .DEFAULT_GOAL := demo
 
 demo: venv
@@ -21,12 +21,20 @@ demo: venv
 test: check
 	@$(bin)/python -m pytest -q --cov --cov-report=term $(TESTS)
 
-check: venv
+check: lint types rooms house
+
+lint: venv
 	@$(bin)/ruff check .
 	@$(bin)/ruff format --check .
+
+types: venv
 	@$(bin)/mypy
 	@$(bin)/mypy --platform win32
+
+rooms: venv
 	@$(bin)/lint-imports --no-cache
+
+house: venv
 	@$(bin)/python -m pytest -q tests/house
 
 tidy: venv
