@@ -161,11 +161,11 @@ def library_homes(module: Module) -> Iterator[Found]:
 
 # --- form --------------------------------------------------------------------------------
 
-MAY_PRINT = ("cli", "workers/serve", "standin/__main__")
+MAY_PRINT = ("cli", "workers/serve", "standin")
 
 
 def prints(module: Module) -> Iterator[Found]:
-    """Only the command line prints, and the worker's main loop uses its pipe: stdout of a child belongs to the protocol."""
+    """Only the command line prints, the worker's main loop uses its pipe, and the stand-in is a program of its own."""
     if module.lives_in(*MAY_PRINT):
         return
     for node in ast.walk(module.tree):
