@@ -122,7 +122,7 @@ def _trace() -> None:
 
 
 def _bug(error: Exception) -> Exit:
-    logged = bool(logging.getLogger().handlers)
+    logged = any(handler.get_name() == "dropbox-import" for handler in logging.getLogger().handlers)
     if logged:
         logging.getLogger(__name__).critical("a bug ended the command", exc_info=error)
     terminal.tell(

@@ -1,0 +1,69 @@
+"""What `status` and `show` tell of drops: order, reasons, and which one is meant."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dropbox_import.cli import status
+from dropbox_import.cli.show import pick
+from dropbox_import.errors import Rejected
+from dropbox_import.heartbeat import Heartbeat, ago
+from dropbox_import.model import DropState, DropSummary
+
+ONE = DropSummary(
+    "20261122-093912-aaaaaaaaaa", DropState.DONE, "/box", "jdoe", "run/cells.yaml", since="2026-11-22T09:00:00Z", filesets=2, images=3
+)
+TWO = replace(ONE, id="20261122-093912-aaaaaabbbb", state=DropState.FAILED, sidecar="other.yaml", why="no such dataset")
+WAITS = replace(ONE, id="", state=DropState.WAITING, sidecar="new.yaml", why="still being written")
+BEAT = Heartbeat("lab1", "pc7", 4, 3.0, 10.0, True)
+
+
+def test_what_needs_a_person_comes_first() -> None:
+    running, held = replace(ONE, state=DropState.RUNNING), replace(ONE, state=DropState.HELD)
+    order = status.in_order([ONE, running, WAITS, TWO, held])
+    assert [drop.state.value for drop in order] == ["held", "failed", "waiting", "running", "done"]
+
+
+def test_each_state_is_told_in_its_own_words() -> None:
+    assert status.what(ONE) == "3 images in 2 filesets"
+    assert status.what(replace(ONE, images=1, filesets=1, why="look")) == "1 image in 1 fileset; look"
+    assert status.what(TWO) == "no such dataset"
+    assert status.what(replace(ONE, state=DropState.RUNNING, step="uploaded")) == "uploaded"
+
+
+def test_the_json_has_every_key_for_every_drop() -> None:
+    told = status.as_json([ONE, WAITS], {"/box": (BEAT,)})
+    assert told["counts"] == {"held": 0, "failed": 0, "waiting": 1, "running": 0, "done": 1}
+    assert told["boxes"][0]["daemons"][0]["alive"] is True
+    assert all(set(drop) == set(told["drops"][0]) for drop in told["drops"])
+
+
+def test_a_daemon_that_missed_three_beats_is_down() -> None:
+    assert "looked after by lab1" in status.daemon_line("/box", [BEAT])
+    down = status.daemon_line("/box", [replace(BEAT, age=7200)])
+    assert "no daemon is running; last sign of life 2 hours ago" in down
+    assert "no daemon is running" in status.daemon_line("/box", [])
+
+
+def test_a_drop_is_found_by_id_part_of_it_or_sidecar() -> None:
+    drops = [ONE, TWO, WAITS]
+    assert pick(drops, ONE.id) is ONE
+    assert pick(drops, "bbbb") is TWO
+    assert pick(drops, "cells.yaml") is ONE
+
+
+def test_both_parts_of_a_drop_are_found_by_its_id() -> None:
+    assert pick([ONE, replace(ONE, state=DropState.FAILED)], ONE.id) is ONE
+
+
+@pytest.mark.parametrize(("wanted", "says"), [("aaaaaa", "fits 2 drops"), ("zzz", "there is no drop"), ("new.yaml", "not taken yet")])
+def test_a_drop_that_is_not_clear_is_told(wanted: str, says: str) -> None:
+    with pytest.raises(Rejected, match=says):
+        pick([ONE, TWO, WAITS], wanted)
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0, "0 seconds"), (1, "1 second"), (90, "1 minute"), (7199, "1 hour"), (200_000, "2 days")])
+def test_ages_are_readable(seconds: float, shown: str) -> None:
+    assert ago(seconds) == shown
