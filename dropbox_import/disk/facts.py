@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from dropbox_import.disk.mounts import is_network
@@ -86,6 +88,24 @@ def open_below(base: Path, relative: str) -> int:
         folder = _open_folder(base, parts[:-1])
         try:
             return _judged(_open_no_follow(parts[-1], relative, folder), relative)
+        finally:
+            os.close(folder)
+
+
+@contextlib.contextmanager
+def folder_below(base: Path, relative: str) -> Iterator[tuple[Path | int, str]]:
+    """The folder in which `base`/`relative` lies, reached without following a link, and the last part of the name.
+
+    The folder is an open descriptor where the system can work with one, else a path that was looked at.
+    """
+    parts = _parts(relative)
+    if sys.platform == "win32":
+        _no_links_on_the_way(base, parts[:-1])
+        yield base.joinpath(*parts[:-1]), parts[-1]
+    else:
+        folder = _open_folder(base, parts[:-1])
+        try:
+            yield folder, parts[-1]
         finally:
             os.close(folder)
 

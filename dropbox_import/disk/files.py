@@ -9,12 +9,13 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
-from dropbox_import.disk.facts import open_below, open_plain
+from dropbox_import.disk.facts import folder_below, open_below, open_plain
 from dropbox_import.disk.observe import effect
 from dropbox_import.disk.paths import for_system
 
@@ -29,7 +30,7 @@ _SAFE = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, 
 def make_dir(path: Path, mode: int = 0o755) -> None:
     """Make one folder with exactly `mode` (whatever the umask) and sync its parent. FileExistsError if the name is taken."""
     with effect("make_dir", path):
-        os.mkdir(for_system(path), 0o700 & mode)
+        os.mkdir(for_system(path), mode)
         if sys.platform != "win32":
             os.chmod(path, mode)
     sync_dir(path.parent)
@@ -72,35 +73,60 @@ def remove_dir(path: Path) -> None:
 # --- names ---------------------------------------------------------------------------
 
 
-def rename(source: Path, target: Path) -> None:
-    """Rename a file or folder, never over something: FileExistsError. The folders are not synced; the caller does that once for many."""
+def rename(source: Path, target: Path, *, base: Path | None = None) -> None:
+    """Rename a file or folder, never over something: FileExistsError. The folders are not synced; the caller does that once for many.
+
+    `base`: a folder above `source` in which users can write. Then a link at any level between is NotAPlainFile, even one
+    that is put there while we look.
+    """
     with effect("rename", target):
-        if sys.platform == "win32":
-            os.rename(for_system(source), for_system(target))
-        elif not _rename_noreplace(os.fsencode(source), os.fsencode(target)):
-            # A volume without that call (NFS, SMB, some FUSE). There two renames to one name can race, so names that
-            # matter lie in a folder that we have just made.
-            if os.path.lexists(target):
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(source), None, str(target))
-            os.rename(source, target)
+        if base is None:
+            _rename(source.parent, source.name, target)
+            return
+        with folder_below(base, source.relative_to(base).as_posix()) as (folder, name):
+            _rename(folder, name, target)
 
 
-def _rename_noreplace(source: bytes, target: bytes) -> bool:
+def _rename(folder: Path | int, name: str, target: Path) -> None:
+    """`folder` as a path, or open."""
+    if sys.platform == "win32":
+        assert isinstance(folder, Path)
+        os.rename(for_system(folder / name), for_system(target))
+        return
+    opened = folder if isinstance(folder, int) else None
+    source = name if isinstance(folder, int) else os.fspath(folder / name)
+    if not _rename_noreplace(opened, source, target):
+        # A volume without that call (NFS, SMB, some FUSE). There two renames to one name can race, so names that
+        # matter lie in a folder that we have just made.
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), source, None, str(target))
+        os.rename(source, target, src_dir_fd=opened)
+
+
+def _rename_noreplace(folder: int | None, source: str, target: Path) -> bool:
     """Rename in one atomic call that refuses an existing target. False: this system or volume cannot, nothing was done."""
-    if sys.platform != "linux":
-        return False
-    try:
-        call = ctypes.CDLL(None, use_errno=True).renameat2
-    except (OSError, AttributeError):
+    call = _renameat2()
+    if call is None:
         return False
     at_cwd, no_replace = -100, 1
-    call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
-    if call(at_cwd, source, at_cwd, target, no_replace) == 0:
+    if call(at_cwd if folder is None else folder, os.fsencode(source), at_cwd, os.fsencode(target), no_replace) == 0:
         return True
     number = ctypes.get_errno()
     if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
         return False
-    raise OSError(number, os.strerror(number), os.fsdecode(source), None, os.fsdecode(target))
+    raise OSError(number, os.strerror(number), source, None, str(target))
+
+
+@cache
+def _renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
+    if sys.platform != "linux":
+        return None
+    try:
+        call = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return None
+    call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+    return cast("Callable[[int, bytes, int, bytes, int], int]", call)
 
 
 def remove_file(path: Path) -> None:

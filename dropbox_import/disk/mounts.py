@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import cast
 
 # statfs(2) f_type of file systems that other machines change too. All of FUSE counts: we cannot see what is behind it.
 _NETWORK_TYPES = {
@@ -44,15 +47,21 @@ elif sys.platform == "linux":
 
     def is_network(path: Path) -> bool:
         """True for a share, and where it cannot be told: what is only sure on a local disk is then not relied on."""
-        try:
-            call = ctypes.CDLL(None, use_errno=True).statfs
-        except (OSError, AttributeError):
+        call = _statfs()
+        if call is None:
             return True
         # Larger than struct statfs on every machine; its first field is the type.
         answer = (ctypes.c_long * 64)()
         if call(ctypes.c_char_p(os.fsencode(path)), answer) != 0:
             return True
         return (answer[0] & 0xFFFFFFFF) in _NETWORK_TYPES
+
+    @cache
+    def _statfs() -> Callable[..., int] | None:
+        try:
+            return cast("Callable[..., int]", ctypes.CDLL(None).statfs)
+        except (OSError, AttributeError):
+            return None
 
 else:
 

@@ -72,7 +72,10 @@ class Wake:
             _end(observer)
 
     def healthy(self) -> bool:
-        """True while every local path is watched; false where none is. A watcher can die behind an observer that says it is alive, so its parts are asked."""
+        """True while every local path is watched; false where none is.
+
+        A watcher can die behind an observer that says it is alive, so its parts are asked.
+        """
         with self._lock:
             observer = self._observer
         if observer is None:

@@ -57,7 +57,7 @@ def test_each_new_folder_is_synced_in_its_parent(tmp_path: Path, told: Told) -> 
 @pytest.mark.parametrize("whole_call", [True, False])
 def test_a_rename_never_overwrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole_call: bool) -> None:
     if not whole_call:
-        monkeypatch.setattr(files, "_rename_noreplace", lambda source, target: False)
+        monkeypatch.setattr(files, "_rename_noreplace", lambda folder, source, target: False)
     one, two, folder = tmp_path / "one", tmp_path / "two", tmp_path / "folder"
     one.write_text("1")
     two.write_text("2")
@@ -78,6 +78,27 @@ def test_a_rename_never_overwrites(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (tmp_path / "moved").is_dir()
     with pytest.raises(FileNotFoundError):
         files.rename(one, tmp_path / "four")
+
+
+@pytest.mark.parametrize("whole_call", [True, False])
+def test_a_rename_out_of_a_users_folder_goes_through_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole_call: bool) -> None:
+    """Else a user could have another user's file taken, by a link that is put there after the look."""
+    if not whole_call:
+        monkeypatch.setattr(files, "_rename_noreplace", lambda folder, source, target: False)
+    mine, others = tmp_path / "jdoe", tmp_path / "boss"
+    (mine / "sub").mkdir(parents=True)
+    others.mkdir()
+    (mine / "sub" / "own").write_text("own")
+    (others / "secret").write_text("secret")
+    (mine / "way").symlink_to(others)
+    with pytest.raises(NotAPlainFile):
+        files.rename(mine / "way" / "secret", tmp_path / "taken", base=mine)
+    assert (others / "secret").exists()
+    files.rename(mine / "sub" / "own", tmp_path / "taken", base=mine)
+    assert (tmp_path / "taken").read_text() == "own"
+    (mine / "more").write_text("x")
+    with pytest.raises(FileExistsError):
+        files.rename(mine / "more", tmp_path / "taken", base=mine)
 
 
 def test_names_that_are_not_utf8_can_be_moved(tmp_path: Path) -> None:
