@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -11,11 +12,14 @@ from typing import Any
 
 from dropbox_import import sidecar
 from dropbox_import.disk.facts import open_below, read_below, stat_below
+from dropbox_import.disk.names import shown
 from dropbox_import.errors import Mistake, Rejected, SidecarInvalid
 from dropbox_import.intake.pairing import Asked
 from dropbox_import.intake.tree import Entry, entry_of
 from dropbox_import.model import ImportRequest
 
+_log = logging.getLogger(__name__)
+UNEXPECTED = "an unexpected error, which is a fault of this program; the log has more, and the administrator should see it"
 # One byte more than a sidecar may have, so that the parser sees that it is too large.
 _LONGEST = (1 << 20) + 1
 _BLOCK = 1 << 20
@@ -41,6 +45,7 @@ class Reader:
         self._stable = stable_ids
         self._readings: dict[str, Reading] = {}
         self._sums: dict[str, tuple[Hashable, str]] = {}
+        self._faults: dict[str, Hashable] = {}
 
     def ask(self, entry: Entry) -> Asked | None:
         """Is it a sidecar, and what does it ask for? One that cannot be read now counts as one, so that nobody takes it as data."""
@@ -57,6 +62,7 @@ class Reader:
         """Keep only what still exists."""
         self._readings = {path: reading for path, reading in self._readings.items() if path in paths}
         self._sums = {path: known for path, known in self._sums.items() if path in paths}
+        self._faults = {path: mark for path, mark in self._faults.items() if path in paths}
 
     def sha256(self, entry: Entry) -> str:
         """The checksum of a file, read in full the first time. OSError if it cannot be."""
@@ -65,6 +71,14 @@ class Reader:
         if known is None or known[0] != mark:
             known = self._sums[entry.path] = (mark, self._sum(entry.path))
         return known[1]
+
+    def first_time(self, entry: Entry) -> bool:
+        """True once for each state of the file, so that a fault of ours is not logged at every scan."""
+        mark = entry.print(stable_ids=self._stable)
+        if self._faults.get(entry.path) == mark:
+            return False
+        self._faults[entry.path] = mark
+        return True
 
     def still_says(self, entry: Entry) -> bool:
         """Read again, for shares, where a change may leave size and time as they were."""
@@ -92,6 +106,10 @@ class Reader:
             reading = Reading(mark, trouble=f"it cannot be read: {error.strerror or error}")
         except Rejected as error:
             reading = Reading(mark, trouble=f"{error.sentence} {error.hint}".strip())
+        except Exception:  # noqa: BLE001 - one file must not stop the others
+            reading = Reading(mark, trouble=UNEXPECTED)
+            if self.first_time(entry):
+                _log.exception("Reading %s failed", shown(entry.path))
         self._readings[entry.path] = reading
         return reading
 

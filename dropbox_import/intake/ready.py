@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +14,13 @@ from dropbox_import.errors import MembersMissing, Mistake, Rejected, SidecarInva
 from dropbox_import.intake.judge import problems_of
 from dropbox_import.intake.members import Problem, base_of
 from dropbox_import.intake.pairing import Pair
-from dropbox_import.intake.reading import Reader, mistake_at
+from dropbox_import.intake.reading import UNEXPECTED, Reader, mistake_at
 from dropbox_import.intake.tracker import Tracker
 from dropbox_import.intake.tree import Entry, Kind, below
 from dropbox_import.model import Candidate, ImportRequest, Waiting
 from dropbox_import.settings import Box
 
+_log = logging.getLogger(__name__)
 SCANS = 3
 SCANS_IF_EXPECTED = 2
 
@@ -72,6 +74,10 @@ class Desk:
             reason = f"{error.strerror or error}" + (f" ({shown(str(error.filename))})" if error.filename else "")
         except Rejected as error:
             reason = error.sentence
+        except Exception:  # noqa: BLE001 - one drop must not stop the others
+            reason = UNEXPECTED
+            if self.reader.first_time(pair.sidecar):
+                _log.exception("Judging %s of %s failed", shown(pair.sidecar.path), self.user)
         return Waiting(self.user, pair.sidecar.path, reason, self._since(pair))
 
     def _ready(self, pair: Pair) -> Candidate:

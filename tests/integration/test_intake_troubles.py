@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dropbox_import import sidecar
 from dropbox_import.intake import reading, ready, scan, tree
 from tests.conftest import Unprivileged
 from tests.integration.intake_help import Desk, T
@@ -57,6 +58,27 @@ def test_an_error_around_one_drop_never_stops_the_others(desk: Desk, monkeypatch
         assert waiting.sidecar == "bad.yaml"
         assert waiting.reason
     assert {one.sidecar.path for one in desk.settled().ready} == {"good.yaml", "bad.yaml"}
+
+
+@pytest.mark.parametrize("where", ["parse_sidecar", "allowed_owner"])
+def test_a_fault_of_ours_holds_that_drop_alone_and_is_logged_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, where: str
+) -> None:
+    good(desk)
+    desk.save("bad.tif")
+    desk.save("bad.yaml", T + "owner: jdoe\n")
+    real = getattr(sidecar, where)
+
+    def broken(*what: object, **options: object) -> object:
+        if any(b"owner" in part if isinstance(part, bytes) else getattr(part, "owner", None) for part in what):
+            raise KeyError("a bug")
+        return real(*what, **options)
+
+    monkeypatch.setattr(sidecar, where, broken)
+    found = desk.settled()
+    assert [one.sidecar.path for one in found.ready] == ["good.yaml"]
+    assert "unexpected" in found.waiting[0].reason
+    assert len([record for record in caplog.records if record.exc_info]) == 1
 
 
 def test_a_drop_folder_that_cannot_be_read_is_an_error_of_the_whole_scan(desk: Desk) -> None:

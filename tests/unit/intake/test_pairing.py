@@ -6,10 +6,13 @@ import random
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dropbox_import.errors import SidecarInvalid
 from dropbox_import.intake.pairing import Asked, Pair, pair
 from dropbox_import.intake.tree import Entry, Kind, listing_of
+from dropbox_import.model import FilesRule, ImportRequest, Target
 from dropbox_import.sidecar import is_sidecar, parse_sidecar
 from tests.unit.intake.trees import TREES, Gets, T, Tree
 
@@ -104,3 +107,44 @@ def test_many_drops_are_paired_in_time_that_grows_with_their_number() -> None:
 
     few = min(seconds(200) for _ in range(3))
     assert seconds(2000) < 60 * few
+
+
+NAMES = st.sampled_from(
+    ["a.tif", "b.tif", "a.czi", "run/a.tif", "run/b.txt", "run/deep/a.tif", "x.zarr/0", "a.txt", "a.b.tif", "Thumbs.db", "c.part"]
+)
+SIDECARS = st.sampled_from(["a.yaml", "a.b.yaml", "a.tif.yaml", "run.yaml", "run/a.yaml", "run/deep/z.yaml", "x.yaml", "x.json", "z.yml"])
+PATTERNS = st.sampled_from(["*", "*.tif", "a.*", "a.tif", "run", "run/*", "**/*.tif", "run/**", "x.zarr", "run/a.tif", "a.yaml", "**"])
+RULES = st.builds(
+    FilesRule,
+    include=st.none() | st.lists(PATTERNS, min_size=1, max_size=3).map(tuple),
+    exclude=st.lists(PATTERNS, max_size=1).map(tuple),
+)
+
+
+@given(st.sets(NAMES), st.dictionaries(SIDECARS, st.none() | RULES, min_size=1, max_size=4), st.randoms())
+def test_for_any_tree_and_rules_files_are_shared_out_cleanly(
+    files: set[str], rules: dict[str, FilesRule | None], rng: random.Random
+) -> None:
+    entries = entries_of([*files, *rules])
+
+    def ask(entry: Entry) -> Asked | None:
+        if entry.path not in rules:
+            return None
+        rule = rules[entry.path]
+        return Asked(None if rule is None else ImportRequest(Target(), files=rule))
+
+    found = pair(listing_of(entries), ask)
+    rng.shuffle(entries)
+    assert pair(listing_of(entries), ask) == found
+    sidecars = {one.sidecar.path for one in found}
+    members = [entry.path for one in found for entry in one.members]
+    assert len(members) == len(set(members))
+    assert set(members) <= files | (set(rules) - sidecars)
+    for one in found:
+        folder = f"{one.sidecar.folder}/" if one.sidecar.folder else ""
+        mine = {entry.path for entry in one.members}
+        assert all(path.startswith(folder) for path in mine)
+        for whole in one.whole_folders:
+            inside = {entry.path for entry in entries if entry.path.startswith(f"{whole}/") and entry.kind is Kind.FILE}
+            assert {path for path in inside if not path.endswith("Thumbs.db")} <= mine
+        assert set(one.rivals) <= sidecars
