@@ -92,7 +92,7 @@ TABLE: dict[type[BaseException], Verdict] = {
     Ice.InvocationCanceledException: _SILENT,
     Ice.TimeoutException: _SILENT,
     Ice.SecurityException: _TLS,
-    Ice.ProtocolException: _TLS,
+    Ice.ProtocolException: _LOST,
     Ice.PluginInitializationException: _TLS,
     Ice.InitializationException: _TLS,
     Ice.EndpointParseException: _ADDRESS,
@@ -182,6 +182,8 @@ def verdict_of(error: BaseException) -> Verdict | None:
         return _BUSY if error.concurrency else found
     if isinstance(error, omero.InternalException) and "Failed to execute" in said:
         return _BUSY
+    if isinstance(error, Ice.ProtocolException) and "outgoing connection" in said:
+        return _TLS
     if isinstance(error, Ice.UnknownException) and ("SessionTimeoutException" in said or "RemovedSessionException" in said):
         return _SESSION_GONE
     if isinstance(error, omero.SecurityViolation) and "cannot login" in said:

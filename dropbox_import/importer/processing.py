@@ -50,8 +50,8 @@ def _refused(error: DropboxImportError) -> DropboxImportError:
 
 def poll(session: OwnerSession, attempt: Attempt) -> dict[str, Any]:
     """How the import is, asked once; it also keeps the session alive, which asking alone does not."""
+    session.keep_alive()
     try:
-        session.keep_alive()
         with calling("asking how the import is"):
             if attempt.handle is None:
                 attempt.handle = attempt.process.getHandle()
@@ -62,8 +62,9 @@ def poll(session: OwnerSession, attempt: Attempt) -> dict[str, Any]:
     except DropboxImportError as error:
         if error.kind != "session-gone":
             raise
+        session.keep_alive()  # raises if it was the session that is lost, not the process
         session.forget(attempt.id)
-        return _state("gone")
+        return gone()
     if response is None:
         if omero.cmd.State.FAILURE in (status.flags or ()):
             return _over(session, attempt, _state("error", name="no-answer", message="The import ended without an answer."))
@@ -75,6 +76,11 @@ def poll(session: OwnerSession, attempt: Attempt) -> dict[str, Any]:
         state |= explain(response.name, message)
         return _over(session, attempt, state | {"log": log_text(session, attempt.fileset)})
     return _over(session, attempt, _state("done", step=STEPS))
+
+
+def gone() -> dict[str, Any]:
+    """The import process is no more, and nothing can be asked of it."""
+    return _state("gone")
 
 
 def _state(state: str, *, step: int = 0, steps: int = STEPS, name: str = "", message: str = "") -> dict[str, Any]:

@@ -39,7 +39,7 @@ class OwnerSession:
         self.record = record
         self.client = client
         self.attempts: dict[AttemptId, Attempt] = {}
-        self.lost = False
+        self.lost: Any = None  # the client whose connection is of no use any more
         self._lock = threading.RLock()
         self._repository: Any = None
 
@@ -92,6 +92,14 @@ class OwnerSession:
         with calling("keeping the session alive"):
             self.client.getSession().keepAlive(None)
 
+    def recover(self, used: Any) -> bool:
+        """After a call through the client `used` failed as if session or connection were gone: is the session joined (again)?
+
+        Ice opens a new connection by itself, on which the server knows no session: only joining tells which of the two is lost.
+        """
+        with self._lock:
+            return self.client is not used or self.reconnect()
+
     def reconnect(self) -> bool:
         """A new connection to the same session; its live import processes are held again. False if the session has ended."""
         with self._lock:
@@ -99,7 +107,7 @@ class OwnerSession:
             client = _join(self.config, self.record)
             if client is None:
                 return False
-            self.client, self._repository, self.lost = client, None, False
+            self.client, self._repository = client, None
             for held in self.record.attempts:
                 self._hold_again(held)
             return True

@@ -19,7 +19,7 @@ from dropbox_import.importer.check import check
 from dropbox_import.importer.confirm import Wanted, confirm
 from dropbox_import.importer.connection import ServerConfig
 from dropbox_import.importer.discard import discard
-from dropbox_import.importer.errors import WAITS
+from dropbox_import.importer.errors import WAITS, effect_of, with_effect
 from dropbox_import.importer.fileset import NewFileset, begin, look_up
 from dropbox_import.importer.records import Sent
 from dropbox_import.importer.resolve import resolve
@@ -172,8 +172,13 @@ class Importer:
 
     def poll(self, job: Job) -> dict[str, Any]:
         job.in_call("poll")
-        with self._attempt(job) as (session, attempt):
-            return processing.poll(session, attempt)
+        try:
+            with self._attempt(job) as (session, attempt):
+                return processing.poll(session, attempt)
+        except ServerUnavailable as error:
+            if error.kind != "session-gone":
+                raise
+            return processing.gone()
 
     def confirm(self, job: Job) -> dict[str, Any]:
         args = job.args
@@ -230,12 +235,16 @@ class Importer:
             session = self._sessions.get(int(job.args["session"]))
         if session is None:
             raise OutcomeUnknown("This worker does not hold that OMERO session.", hint=WAITS, code="no-such-session")
-        if session.lost and not session.reconnect():
-            raise ServerUnavailable("The OMERO session has ended.", hint=WAITS, code="session-gone")
+        if session.lost is not None and not session.recover(session.lost):
+            raise gone()
+        used = session.client
         try:
             yield session
         except DropboxImportError as error:
-            session.lost = session.lost or error.kind in sessions.LOST
+            if error.kind in sessions.LOST:
+                session.lost = used
+            elif error.kind == "session-gone":
+                raise (_reconnected(error) if session.recover(used) else gone()) from None
             raise
 
     @contextmanager
@@ -244,6 +253,15 @@ class Importer:
             attempt = session.attempt((job.drop, job.key, job.attempt))
             with attempt.lock:
                 yield session, attempt
+
+
+def gone() -> DropboxImportError:
+    return ServerUnavailable("The OMERO session has ended.", hint=WAITS, code="session-gone")
+
+
+def _reconnected(error: DropboxImportError) -> DropboxImportError:
+    again = ServerUnavailable("The connection to OMERO was lost, and made again.", hint=WAITS, code="connection-lost")
+    return with_effect(again, effect_of(error))
 
 
 def _target(job: Job) -> Target:

@@ -11,6 +11,7 @@ import omero.sys
 from omero.rtypes import rlong, rstring, rtime
 
 from dropbox_import.standin import trouble
+from dropbox_import.standin.admin_changes import AdminChanges
 from dropbox_import.standin.house import VERSION
 from dropbox_import.standin.objects import Loader
 from dropbox_import.standin.permissions import Caller
@@ -19,7 +20,7 @@ from dropbox_import.standin.servants import Servant, operation
 from dropbox_import.standin.store import now_ms
 
 
-class AdminService(Servant, omero.api.IAdmin):
+class AdminService(AdminChanges, omero.api.IAdmin):
     """Users, groups, and the caller's own context."""
 
     def _caller(self, current: Any) -> Caller:

@@ -1,0 +1,138 @@
+"""What goes onto images and containers: exactly once, in the form that OMERO's clients show, refusals told."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.driver import Driver, Import, two_series
+from tests.contract.foreign import omero
+from tests.contract.omero_world import World, mapping_pairs
+
+_tags = itertools.count(int(time.time()))
+PAIRS = [["Antibody", "anti-tubulin"], ["Organism", "Homo sapiens"], ["Antibody", "DAPI"]]
+
+
+class Images:
+    """Two images of one fileset of alice."""
+
+    def __init__(self, driver: Driver, world: World, folder: Path, group: str = "ro") -> None:
+        two_series(folder / "two.ome.tif")
+        self.driver = driver
+        self.session = driver.open(world.user("alice"), world.group(group))
+        self.dataset = int(
+            driver.do("target", session=self.session, target={"dataset": {"name": f"a {next(_tags)}", "create": True}})["dataset"]
+        )
+        one = Import(driver, self.session, folder, ["two.ome.tif"], dataset=self.dataset, reader="loci.formats.in.OMETiffReader")
+        self.images = one.whole()
+        self.marker = one.submission
+
+    def annotate(self, *, on: str = "image", session: int | None = None, marker: str | None = None, **args: Any) -> dict[str, Any]:
+        objects = [{"id": self.dataset}] if on == "dataset" else [{**each, "series_name": each["name"]} for each in self.images]
+        given = {"session": session or self.session, "marker": marker or self.marker, "on": on, "objects": objects}
+        return self.driver.do("annotate", **given, **args)
+
+    def rows(self, text: str, **values: Any) -> list[list[Any]]:
+        return self.driver.held(self.session).ask(text, **values)
+
+
+@pytest.fixture
+def images(driver: Driver, world: World, tmp_path: Path) -> Images:
+    return Images(driver, world, tmp_path)
+
+
+def test_key_values_are_one_per_image_in_order_and_made_once(images: Images) -> None:
+    told = images.annotate(key_values=[{"pairs": PAIRS}])
+    assert (len(told["made"]), told["refused"]) == (2, [])
+    rows = mapping_pairs(images.driver.held(images.session).client, f"{images.marker}/kv0")
+    assert [row[1:] for row in rows] == PAIRS * 2
+    assert len({row[0] for row in rows}) == 2
+    assert images.annotate(key_values=[{"pairs": PAIRS}])["made"] == []
+
+
+def test_everything_at_once_and_again(images: Images, tmp_path: Path) -> None:
+    (tmp_path / "protocol.txt").write_text("wash twice")
+    asked = {
+        "key_values": [{"pairs": PAIRS, "namespace": "org.example/rembi"}],
+        "tags": [{"name": f"tag {next(_tags)}"}, {"name": f"tag {next(_tags)}", "set": f"set {next(_tags)}"}],
+        "comments": ["Focus drift", "after t=40"],
+        "rating": 4,
+        "attachments": [{"path": str(tmp_path / "protocol.txt"), "name": "protocol.txt", "namespace": "lab.protocol", "mime": None}],
+        "image": {"name": "{series:02d}_{series_name}", "description": "100x", "append": True},
+    }
+    told = images.annotate(**asked)
+    assert told["refused"] == []
+    assert len(told["made"]) == 2 * (1 + 2 + 2 + 1 + 1 + 1)
+    assert images.annotate(**asked) == {"made": [], "refused": []}
+    names = images.rows(
+        "select i.id, i.name, i.description from Image i where i.id in (:i) order by i.id", i=[each["id"] for each in images.images]
+    )
+    assert [row[1][:3] for row in names] == ["00_", "01_"]
+    assert all(row[2].endswith("100x") for row in names)
+
+
+def test_one_file_is_uploaded_once_for_all_images(images: Images, tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text(f"content {next(_tags)}")
+    told = images.annotate(attachments=[{"path": str(tmp_path / "p.txt"), "name": "p.txt"}])
+    assert len({each.rpartition(":")[2] for each in told["made"]}) == 1
+    assert len(told["made"]) == 2
+
+
+def test_an_existing_tag_is_found_by_its_name(images: Images) -> None:
+    name = f"HeLa {next(_tags)}"
+    first = images.annotate(tags=[{"name": name}])["made"]
+    again = images.annotate(on="dataset", tags=[{"name": name}])["made"]
+    assert {each.rpartition(":")[2] for each in (*first, *again)} == {first[0].rpartition(":")[2]}
+
+
+@pytest.mark.parametrize(("group", "shared"), [("shared", True), ("ro", False)])
+def test_a_tag_of_somebody_else_is_used_where_the_group_allows_it(
+    driver: Driver, world: World, tmp_path: Path, group: str, shared: bool
+) -> None:
+    name = f"of bob {next(_tags)}"
+    tag = omero.model.TagAnnotationI()
+    tag.textValue = omero.rtypes.rstring(name)
+    number = driver.held(driver.open(world.user("bob"), world.group(group))).update().saveAndReturnObject(tag).id.val
+    told = Images(driver, world, tmp_path, group).annotate(tags=[{"name": name}])
+    assert told["refused"] == []
+    assert all(each.endswith(f"TagAnnotation:{number}") is shared for each in told["made"])
+    assert len(told["made"]) == 2
+
+
+def test_what_goes_on_a_container_is_put_there_once_however_many_drops_say_it(images: Images, tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text(f"content {next(_tags)}")
+    asked = {
+        "on": "dataset",
+        "key_values": [{"pairs": PAIRS, "on": "dataset"}],
+        "attachments": [{"path": str(tmp_path / "p.txt"), "name": "p.txt"}],
+    }
+    assert len(images.annotate(**asked)["made"]) == 2
+    assert images.annotate(marker="another drop", **asked)["made"] == []
+
+
+def test_an_attachment_that_a_person_put_on_the_container_counts(images: Images, tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text(f"content {next(_tags)}")
+    file = {"path": str(tmp_path / "p.txt"), "name": "p.txt", "namespace": "lab.protocol"}
+    assert len(images.annotate(on="dataset", attachments=[file])["made"]) == 1
+    assert images.annotate(on="dataset", attachments=[{**file, "name": "other.txt"}])["made"] == []
+
+
+def test_a_refusal_is_told_and_the_rest_goes_on(images: Images, world: World) -> None:
+    bob = images.driver.open(world.user("bob"), world.group("ro"))
+    told = images.annotate(session=bob, comments=["mine"], rating=3)
+    assert told["made"] == []
+    assert [each["what"] for each in told["refused"]] == ["comment", "rating"]
+    assert all(each["why"] for each in told["refused"])
+
+
+def test_an_unfinished_round_is_completed(images: Images) -> None:
+    first = images.images[0]
+    whole, images.images = images.images, [first]
+    images.annotate(comments=["x"])
+    images.images = whole
+    (made,) = images.annotate(comments=["x"])["made"]
+    assert made.startswith(f"Image:{whole[1]['id']} <- CommentAnnotation:")
