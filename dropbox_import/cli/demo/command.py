@@ -12,7 +12,7 @@ import click
 from dropbox_import.cli import terminal
 from dropbox_import.cli.exits import Exit
 from dropbox_import.clock import SystemClock
-from dropbox_import.errors import ConfigError
+from dropbox_import.errors import ConfigError, DropboxImportError
 
 if TYPE_CHECKING:
     from dropbox_import.cli.demo.stage import Stage
@@ -56,17 +56,21 @@ def demo(keep: Path | None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     disk.make_dirs(folder)
     stage = Stage(folder, clock)
-    good = False
+    good, unwanted = False, keep is None
     try:
         good = _perform(stage, keep=keep is not None)
+        unwanted = unwanted and good
+    except DropboxImportError:
+        unwanted = False
+        raise
     finally:
         stage.close()
-        if keep is None and good:
+        if unwanted:
             remove_tree(folder)
-    if keep is None:
-        terminal.say(
-            "All of it was removed again; to look around: dropbox-import demo --keep DIR" if good else f"Everything is left in {folder}"
-        )
+        elif keep is None:
+            terminal.tell(f"Everything is left in {folder}")
+    if good and keep is None:
+        terminal.say("All of it was removed again; to look around: dropbox-import demo --keep DIR")
     return Exit.OK if good else Exit.FAILED
 
 
