@@ -8,6 +8,7 @@ from typing import Any
 
 from dropbox_import.model import CLIENT_NAMESPACE, ImportRequest, KeyValues
 from dropbox_import.plain import to_plain
+from dropbox_import.sidecar import for_fileset, needs_series
 from dropbox_import.spool import layout
 from dropbox_import.spool.fold import Drop, FilesetState
 from dropbox_import.spool.journal import Record
@@ -124,14 +125,14 @@ def token(drop: Drop, state: FilesetState) -> str:
 
 def _begin(drop: Drop, state: FilesetState, session: int) -> Order:
     number = state.attempts + 1
-    image = _request(drop).image
+    image = for_fileset(_request(drop).image, state.plan.files[0].path)
     args = {
         "session": session,
         "token": token(drop, state),
         "meta": {"drop": drop.id, "instance": drop.instance, "session": session, "attempt": number},
         "client_paths": list(client_paths(drop, state)),
         "dataset": (drop.target or {}).get("dataset"),
-        "name": image.name if image.name and "{" not in image.name else None,
+        "name": None if needs_series(image.name) else image.name,
         "description": image.description if not image.append else None,
         "reader": state.plan.reader,
     }
@@ -156,8 +157,9 @@ def _annotate(drop: Drop, state: FilesetState | None, container: str, claim: Pat
     else:
         assert state.imported is not None
         objects = state.imported["images"]
-        if (request.image.name and "{" in request.image.name) or request.image.append:
-            wanted["image"] = to_plain(request.image)
+        image = for_fileset(request.image, state.plan.files[0].path)
+        if needs_series(image.name) or image.append:
+            wanted["image"] = to_plain(image)
     if not wanted:
         return None
     args = {"session": session, "marker": drop.submission, "on": container or "image", "objects": objects, **wanted}

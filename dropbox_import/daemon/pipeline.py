@@ -167,7 +167,7 @@ class Pipeline:
 
     def _send(self, active: Active, step: Step) -> bool:
         """Send a worker step, if sessions, slots and the server allow it. True when the journal changed without sending."""
-        shared, drop = self._shared, active.claim.drop
+        shared = self._shared
         if step.do is Do.COMMIT and self._members_changed(active, step):
             return True
         order = self._order(active, step)
@@ -178,19 +178,26 @@ class Pipeline:
         worker = shared.book.worker_of(order.session) if order.session else None
         if order.session and worker is None:
             return False  # its worker has just died: the session will be joined
-        if step.do is Do.OPEN_SESSION and not shared.book.want(drop.owner, step.group):
-            return False
-        if step.do is Do.BEGIN:
-            size = sum(one.size for one in drop.filesets[step.key].plan.files)
-            alone = step.key in active.suspects or drop.filesets[step.key].deaths > 0
-            if not shared.slots.take((active.id, step.key), drop.owner, size, alone=alone):
-                return False
         if order.role == "importer" and not shared.outage.may_ask():
+            return False
+        if not self._has_turn(active, step):
+            shared.outage.undecided()
             return False
         if order.intents:
             active.claim.append(*order.intents)
         self._dispatch(active, step, order, worker)
         return False
+
+    def _has_turn(self, active: Active, step: Step) -> bool:
+        """Whether nobody else is opening that session, or a slot for the upload is free."""
+        shared, drop = self._shared, active.claim.drop
+        if step.do is Do.OPEN_SESSION:
+            return shared.book.want(drop.owner, step.group)
+        if step.do is Do.BEGIN:
+            size = sum(one.size for one in drop.filesets[step.key].plan.files)
+            alone = step.key in active.suspects or drop.filesets[step.key].deaths > 0
+            return shared.slots.take((active.id, step.key), drop.owner, size, alone=alone)
+        return True
 
     def _order(self, active: Active, step: Step) -> Order | None:
         shared, drop = self._shared, active.claim.drop

@@ -192,9 +192,10 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
             return replace(drop, release=failure_of(data))
         case "inspected":
             inspection = from_plain(Inspection, data)
-            kept = {key: one for key, one in drop.filesets.items() if one.imported is not None}
-            new = {plan.key: FilesetState(plan) for plan in inspection.filesets}
-            return replace(drop, inspection=inspection, inspections=drop.inspections + 1, filesets={**new, **kept})
+            imported = {key: one for key, one in drop.filesets.items() if one.imported is not None}
+            known = {plan.key: drop.filesets.get(plan.key, FilesetState(plan)) for plan in inspection.filesets}
+            found = {plan.key: replace(known[plan.key], plan=plan) for plan in inspection.filesets}
+            return replace(drop, inspection=inspection, inspections=drop.inspections + 1, filesets={**found, **imported})
         case "reinspect":
             return replace(drop, inspection=None)
         case "resolved":

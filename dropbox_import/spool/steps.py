@@ -183,17 +183,17 @@ def _judge(drop: Drop, state: FilesetState, looked: dict[str, Any], world: World
         refused = answered and state.attempt is not None and one["fileset"] == state.attempt.fileset
         if refused or ended.get(one["session"], -1.0) >= (SETTLE_SECONDS if one["committed"] else 0.0):
             return _in_session(Step(Do.DISCARD, key, one["fileset"]), world, group)
-        steps |= _fence(key, one["session"], SETTLE_SECONDS if one["committed"] else 0.0, world)
+        steps |= _fence(key, one["session"], SETTLE_SECONDS if one["committed"] else 0.0, world, group)
     for number in state.fences:
         if number not in ended:
-            steps |= _fence(key, number, 0.0, world)
+            steps |= _fence(key, number, 0.0, world, group)
     unseen = [number for number in state.fences if number not in ended]
     if found or unseen:
         return steps
     return _again(drop, state, world, group)
 
 
-def _fence(key: str, number: int, settle: float, world: World) -> set[Step]:
+def _fence(key: str, number: int, settle: float, world: World, group: str) -> set[Step]:
     """A look-up does not fence a call that is still inside the server; the end of its session does."""
     match world.sessions.get(number, "unknown"):
         case "held" | "joinable":
@@ -201,7 +201,7 @@ def _fence(key: str, number: int, settle: float, world: World) -> set[Step]:
         case "unknown":
             return {Step(Do.ASK_SESSION, number=number)}
         case "ended" if world.ended_for.get(number, 0.0) >= settle:
-            return {Step(Do.LOOK_UP, key)}
+            return _in_session(Step(Do.LOOK_UP, key), world, group)
     return set()
 
 

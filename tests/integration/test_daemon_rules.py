@@ -1,0 +1,212 @@
+"""What the daemon does with trouble that is not the drop's, with drops that are wrong, and with users who change their mind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dropbox_import.errors import NotAllowed, ServerUnavailable, TargetUnusable
+from dropbox_import.spool import claim as claims
+from tests.support.lab import Lab
+
+SIDECAR = "target: {dataset: HeLa}\n"
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+def reason(folder: Path) -> str:
+    return (folder / "REASON.txt").read_text()
+
+
+def test_a_drop_waits_as_long_as_omero_is_down_and_is_told_of_once(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    lab.server.refuse["open_session"] = ServerUnavailable("OMERO cannot be reached")
+    for number in range(5):
+        lab.drop(f"{number}.yaml", SIDECAR, {f"{number}.tif": b"%d" % number})
+    lab.start()
+    lab.turns(200)
+    assert len(lab.claims()) == 5
+    assert lab.filed("failed") == []
+    told = [record for record in caplog.records if "OMERO cannot be used" in record.message]
+    assert len(told) == 1
+    assert lab.shared.outage.down
+    lab.server.refuse.clear()
+    lab.clock.forward(10)
+    lab.turns()
+    lab.check(5)
+    assert not lab.shared.outage.down
+
+
+def test_while_omero_is_down_only_one_drop_asks(lab: Lab) -> None:
+    lab.server.refuse["open_session"] = ServerUnavailable("down")
+    for number in range(20):
+        lab.drop(f"{number}.yaml", SIDECAR, {f"{number}.tif": b"%d" % number})
+    lab.start()
+    lab.turns(60)
+    inspections = 20
+    assert lab.server.commands - inspections < 25, "twenty drops must not ask twenty times at each try"
+
+
+def test_a_target_that_cannot_be_used_fails_the_drop_with_its_reason(lab: Lab) -> None:
+    lab.server.refuse["resolve"] = TargetUnusable('There is no dataset "HeLa".', hint="Make it, or write create: true.")
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.life()
+    lab.check(0)
+    text = reason(lab.filed("failed")[0])
+    assert 'There is no dataset "HeLa".' in text
+    assert "What to do: Make it, or write create: true." in text
+    assert "Nothing in this folder is in OMERO" in text
+
+
+def test_a_refusal_after_the_upload_leaves_nothing_on_the_server(lab: Lab) -> None:
+    lab.server.refuse["commit"] = NotAllowed("The group is read-only.")
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.life()
+    lab.check(0)
+    assert "The group is read-only." in reason(lab.filed("failed")[0])
+
+
+def test_refused_annotations_do_not_fail_the_images(lab: Lab) -> None:
+    lab.server.refuse["annotate"] = NotAllowed("You may not tag here.")
+    lab.drop("a.yaml", SIDECAR + "tags: [x]\n", {"a.tif": b"a"})
+    lab.life()
+    lab.check(1)
+    assert "You may not tag here." in (lab.filed("done")[0] / "ATTENTION.txt").read_text()
+
+
+def test_an_extra_is_filed_with_the_rest_and_listed(lab: Lab) -> None:
+    lab.drop("run.yaml", SIDECAR, {"run/1.tif": b"1", "run/readme.txt": b"hello"})
+    lab.life()
+    lab.check(1)
+    filed = lab.filed("done")[0]
+    assert (filed / "d/run/readme.txt").read_bytes() == b"hello"
+    assert "run/readme.txt" in (filed / "result.yaml").read_text()
+
+
+def test_the_same_submission_twice_is_imported_once(lab: Lab) -> None:
+    text = SIDECAR + "submission: run-7\n"
+    lab.drop("a.yaml", text, {"a.tif": b"a"})
+    lab.life()
+    lab.drop("a.yaml", text, {"a.tif": b"a"})
+    lab.life()
+    lab.check(1)
+    assert len(lab.filed("done")) == 2
+
+
+def test_a_sidecar_that_changes_while_it_is_taken_is_put_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    take, changed = claims.take, SIDECAR + "rating: 5\n"
+
+    def edited(*args: object) -> object:
+        claim = take(*args)  # type: ignore[arg-type]
+        (lab.layout.drop / "jdoe/a.yaml").write_text(changed)
+        return claim
+
+    monkeypatch.setattr(claims, "take", edited)
+    lab.start()
+    lab.turns(12)
+    assert (lab.layout.drop / "jdoe/a.yaml").read_text() == changed
+    assert (lab.layout.drop / "jdoe/a.tif").read_bytes() == b"a"
+    monkeypatch.undo()
+    lab.clock.forward(60)
+    lab.turns()
+    assert len(lab.filed("done")) == 1
+    assert json.loads((lab.filed("done")[0] / "request.json").read_text())["rating"] == 5
+
+
+def test_a_name_that_is_taken_meanwhile_is_not_overwritten(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"first"})
+    take_members = claims._take_members
+
+    def vanish(claim: claims.Claim, candidate: object) -> object:
+        trouble = take_members(claim, candidate)  # type: ignore[arg-type]
+        (lab.layout.drop / "jdoe/a.tif").write_bytes(b"second")
+        return trouble or claims._release("file-vanished", "b.tif vanished")
+
+    monkeypatch.setattr(claims, "_take_members", vanish)
+    lab.start()
+    lab.turns(40)
+    filed = lab.filed("failed")
+    assert len(filed) == 1
+    assert (filed[0] / "d/a.tif").read_bytes() == b"first"
+    assert (lab.layout.drop / "jdoe/a.tif").read_bytes() == b"second"
+    assert "a new file called a.tif is in its place" in reason(filed[0])
+
+
+def test_files_changed_during_the_upload_are_imported_as_they_are_in_the_end(lab: Lab) -> None:
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"old"})
+    lab.start()
+    send, done = lab.workers._send, []
+
+    def send_and_write(command: object, **args: object) -> object:
+        sent = send(command, **args)  # type: ignore[arg-type]
+        if not done:
+            done.append(True)
+            next(lab.layout.inprogress.glob("*/*/d/a.tif")).write_bytes(b"newer")
+        return sent
+
+    lab.workers._send = send_and_write  # type: ignore[assignment,method-assign]
+    lab.turns()
+    lab.user_bytes.clear()
+    lab.user_bytes.update([b"newer"])
+    lab.check(1)
+    assert list(lab.server.complete()[0].sizes.values()) == [5]
+
+
+def test_a_box_without_its_marker_is_not_touched(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    marker = lab.layout.marker.read_bytes()
+    lab.layout.marker.unlink()
+    before = sorted(lab.files_below(lab.box))
+    lab.start()
+    lab.turns(20)
+    assert sorted(lab.files_below(lab.box)) == before
+    assert len([record for record in caplog.records if "taken as not mounted" in record.message]) == 1
+    lab.layout.marker.write_bytes(marker)
+    lab.clock.forward(60)
+    lab.turns()
+    lab.check(1)
+
+
+def test_a_damaged_journal_holds_that_drop_and_no_other(lab: Lab) -> None:
+    lab.server.refuse["open_session"] = ServerUnavailable("down")
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.start()
+    lab.turns(20)
+    lab._drop_handles()
+    journal = next(lab.layout.inprogress.glob("*/*/journal.jsonl"))
+    journal.write_bytes(journal.read_bytes().replace(b'"claimed"', b'"clXimed"'))
+    damaged = sorted((path, path.read_bytes()) for path in lab.files_below(journal.parent))
+    lab.server.refuse.clear()
+    lab.drop("b.yaml", SIDECAR, {"b.tif": b"b"})
+    lab.start()
+    lab.turns(60)
+    assert sorted((path, path.read_bytes()) for path in lab.files_below(journal.parent)) == damaged
+    assert len(lab.filed("done")) == 1
+
+
+def test_what_is_filed_is_readable_by_its_user_and_what_is_at_work_is_not(lab: Lab) -> None:
+    lab.server.refuse["open_session"] = ServerUnavailable("down")
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.start()
+    lab.turns(20)
+    claim = next(lab.layout.inprogress.glob("*/*/journal.jsonl")).parent
+    assert claim.parent.stat().st_mode & 0o777 == 0o700
+    assert claim.stat().st_mode & 0o777 == 0o700
+    lab.server.refuse.clear()
+    lab.clock.forward(10)
+    lab.turns()
+    filed = lab.filed("done")[0]
+    assert filed.stat().st_mode & 0o055 == 0o055
+    assert (filed / "d/a.tif").stat().st_mode & 0o044 == 0o044
+
+
+def test_one_message_for_each_drop_is_in_the_outbox_before_it_is_filed(lab: Lab) -> None:
+    lab.drop("a.yaml", SIDECAR + "notify: [jane@example.org]\n", {"a.tif": b"a"})
+    lab.life()
+    messages = [json.loads(path.read_text()) for path in lab.layout.inprogress.glob("*/outbox/*.json")]
+    assert [(one["event"], one["to"]) for one in messages] == [("done", ["jane@example.org"])]

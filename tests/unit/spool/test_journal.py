@@ -1,0 +1,95 @@
+"""The journal keeps what was synced, cuts what was torn, and refuses what is damaged."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dropbox_import.disk import observe
+from dropbox_import.errors import JournalDamaged
+from dropbox_import.spool.journal import Journal, Record, decode, encode, read
+from tests.support.clocks import HandClock
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
+)
+
+
+def lines(count: int) -> bytes:
+    return b"".join(encode(Record(f"kind-{number}", {"x": number}, number=number)) for number in range(1, count + 1))
+
+
+@given(st.text(min_size=1), st.dictionaries(st.text(), values), st.text(), st.integers(0, 99))
+def test_a_record_comes_back_as_it_was(kind: str, data: dict[str, object], key: str, attempt: int) -> None:
+    record = Record(kind, data, key, attempt, 7, 2, "2026-11-22T09:39:12.000Z")
+    assert decode(encode(record).rstrip(b"\n")) == record
+
+
+@given(st.integers(0, 400))
+def test_any_cut_gives_the_records_before_it_or_is_called_damage(cut: int) -> None:
+    raw = lines(4)
+    cut = min(cut, len(raw))
+    records, good = read(raw[:cut])
+    whole = raw[:cut].count(b"\n")
+    assert (len(records), good) == (whole, len(b"".join(raw.splitlines(keepends=True)[:whole])))
+
+
+@given(st.integers(0, 10_000), st.integers(0, 7))
+def test_a_flipped_bit_never_gives_a_record_that_was_not_written(place: int, bit: int) -> None:
+    raw = bytearray(lines(4))
+    raw[place % len(raw)] ^= 1 << bit
+    written = read(lines(4))[0]
+    try:
+        records, _ = read(bytes(raw))
+    except JournalDamaged:
+        return
+    assert records == written[: len(records)]
+    assert len(records) >= 3, "only the last record may look torn"
+
+
+def test_a_torn_tail_is_cut_before_the_next_record(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(lines(2) + b'{"v":1,"e":1,"n":3')
+    journal = Journal.open(path, HandClock())
+    journal.append([Record("next")])
+    journal.close()
+    assert [record.kind for record in read(path.read_bytes())[0]] == ["kind-1", "kind-2", "next"]
+
+
+def test_damage_in_the_middle_is_told_and_nothing_is_changed(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    raw = lines(3).replace(b"kind-2", b"kind-X")
+    path.write_bytes(raw)
+    with pytest.raises(JournalDamaged, match="damaged after record 1"):
+        Journal.open(path, HandClock())
+    assert path.read_bytes() == raw
+
+
+def test_a_record_of_a_newer_release_holds_the_drop() -> None:
+    body = json.dumps({"v": 99, "e": 1, "n": 1, "t": "", "r": "new"})
+    line = f'{body[:-1]},"c":"{zlib.crc32(body.encode()):08x}"}}\n'.encode()
+    with pytest.raises(JournalDamaged, match="version 99"):
+        read(line)
+
+
+def test_a_gap_in_the_numbers_is_damage() -> None:
+    raw = lines(3).splitlines(keepends=True)
+    with pytest.raises(JournalDamaged, match="out of sequence"):
+        read(raw[0] + raw[2] + encode(Record("more", number=4)))
+
+
+def test_records_of_one_moment_share_one_sync(tmp_path: Path) -> None:
+    seen: list[str] = []
+    journal = Journal.create(tmp_path / "journal.jsonl", HandClock())
+    observe.set_observer(lambda when, what, path: seen.append(what) if when == "before" else None)
+    try:
+        journal.append([Record("one"), Record("two"), Record("three")])
+    finally:
+        observe.set_observer(None)
+        journal.close()
+    assert seen.count("sync") == 1

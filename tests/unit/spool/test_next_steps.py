@@ -1,0 +1,191 @@
+"""`next_steps` as a table: from what the journal says and what is so now, to what may be done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dropbox_import.model import Candidate, ContainerRef, FileFacts, FilesetPlan, ImportRequest, Inspection, KeyValues, Target
+from dropbox_import.plain import to_plain
+from dropbox_import.spool.fold import Drop, fold
+from dropbox_import.spool.journal import Record
+from dropbox_import.spool.steps import SETTLE_SECONDS, Do, Step, World, next_steps
+
+A = FileFacts("a.tif", 7, 1)
+REQUEST = ImportRequest(target=Target(dataset=ContainerRef(name="HeLa")))
+CANDIDATE = Candidate("jdoe", "jdoe", FileFacts("a.yaml", 3, 1), "00", "jdoe", REQUEST, (A,))
+INTENT = Record("intent", {"instance": "lab", "candidate": to_plain(CANDIDATE)})
+CLAIMED = [INTENT, Record("seal", {"modes": []}), Record("claimed")]
+INSPECTED = Record("inspected", to_plain(Inspection((FilesetPlan("k", (A,)),))))
+RESOLVED = Record("resolved", {"group": "lab", "dataset": None})
+TARGET = Record("target", {"dataset": 50, "project": None})
+READY = [*CLAIMED, INSPECTED, RESOLVED, TARGET]
+OPEN = World(open={"lab": 9, "": 9}, sessions={9: "held"})
+BEGIN = Record("begin", {"session": 9}, "k", 1)
+BEGUN = Record("begun", {"fileset": 77}, "k", 1)
+UPLOADED = Record("uploaded", {"files": []}, "k", 1)
+COMMIT = Record("commit", {}, "k", 1)
+COMMITTED = Record("committed", {}, "k", 1)
+IMPORTED = Record("imported", {"fileset": 77, "images": []}, "k")
+HELD = World(held=frozenset({("k", 1)}), open=OPEN.open, sessions=OPEN.sessions)
+
+
+def looked(*found: dict[str, Any], ended: dict[str, float] | None = None) -> Record:
+    base = {"drop": "d", "instance": "lab", "session": 9, "attempt": 1, "committed": False, "complete": False, "images": []}
+    return Record("looked-up", {"attempts": [base | one for one in found], "ended": ended or {}}, "k")
+
+
+def answered(kind: str) -> Record:
+    return Record("answered", {"state": "error", "class": kind, "code": "x", "sentence": "no"}, "k", 1)
+
+
+def do(records: list[Record], world: World = OPEN) -> set[Step]:
+    return next_steps(fold("20261122-093912-k7f3q2mzt4", records), world)
+
+
+TABLE: list[tuple[str, list[Record], World, set[Step]]] = [
+    ("an empty claim is removed", [], OPEN, {Step(Do.REMOVE_CLAIM)}),
+    ("after the intent the drop is gathered", [INTENT], OPEN, {Step(Do.GATHER)}),
+    ("what cannot be completed goes back", [INTENT, Record("release", {"code": "x", "sentence": "s"})], OPEN, {Step(Do.RELEASE)}),
+    ("claimed files are looked at", CLAIMED, OPEN, {Step(Do.INSPECT)}),
+    ("nothing new while draining", CLAIMED, World(draining=True), set()),
+    ("no session: one is opened", [*CLAIMED, INSPECTED], World(), {Step(Do.OPEN_SESSION)}),
+    ("with a session the target is looked for", [*CLAIMED, INSPECTED], OPEN, {Step(Do.RESOLVE, number=9)}),
+    ("another drop with this submission goes first", [*CLAIMED, INSPECTED], World(open=OPEN.open, submission_busy=True), set()),
+    (
+        "the target may need another group's session",
+        [*CLAIMED, INSPECTED, RESOLVED],
+        World(open={"": 9}),
+        {Step(Do.OPEN_SESSION, group="lab")},
+    ),
+    ("the target is made before any upload", [*CLAIMED, INSPECTED, RESOLVED], OPEN, {Step(Do.TARGET, number=9)}),
+    ("no attempt without a look-up", READY, OPEN, {Step(Do.LOOK_UP, "k")}),
+    ("nothing there: begin", [*READY, looked()], OPEN, {Step(Do.BEGIN, "k")}),
+    ("a begin without its answer, session with us: it is lost", [*READY, BEGIN], OPEN, {Step(Do.LOSE, "k")}),
+    ("its session is joined if its worker died", [*READY, BEGIN], World(sessions={9: "joinable"}), {Step(Do.JOIN_SESSION, number=9)}),
+    ("begun and held: send", [*READY, BEGIN, BEGUN], HELD, {Step(Do.SEND, "k")}),
+    ("uploaded and held: commit", [*READY, BEGIN, BEGUN, UPLOADED], HELD, {Step(Do.COMMIT, "k")}),
+    ("a commit of unknown outcome is never repeated", [*READY, BEGIN, BEGUN, UPLOADED, COMMIT], HELD, {Step(Do.POLL, "k")}),
+    ("committed: poll, also while draining", [*READY, BEGIN, BEGUN, UPLOADED, COMMIT, COMMITTED], HELD, {Step(Do.POLL, "k")}),
+    (
+        "a lost begin is fenced by the end of its session",
+        [*READY, BEGIN, Record("lost", {}, "k"), looked()],
+        World(open={"lab": 10}, sessions={9: "joinable", 10: "held"}),
+        {Step(Do.END_SESSION, number=9)},
+    ),
+    (
+        "after the end it is looked up again",
+        [*READY, BEGIN, Record("lost", {}, "k"), looked()],
+        World(open={"lab": 10}, sessions={9: "ended"}),
+        {Step(Do.LOOK_UP, "k")},
+    ),
+    (
+        "then nothing can land any more: begin",
+        [*READY, BEGIN, Record("lost", {}, "k"), looked(ended={"9": 0.0})],
+        World(open={"lab": 10}, sessions={9: "ended"}),
+        {Step(Do.BEGIN, "k")},
+    ),
+    (
+        "a dead upload is discarded once its session has ended",
+        [*READY, BEGIN, Record("lost", {}, "k"), looked({"fileset": 77}, ended={"9": 1.0})],
+        World(open={"lab": 10}, sessions={9: "ended"}),
+        {Step(Do.DISCARD, "k", 77)},
+    ),
+    (
+        "a session of another host is only asked about",
+        [*READY, looked({"fileset": 77, "session": 5})],
+        OPEN,
+        {Step(Do.ASK_SESSION, number=5)},
+    ),
+    (
+        "a committed one has a minute more",
+        [*READY, looked({"fileset": 77, "committed": True}, ended={"9": 5.0})],
+        World(open={"lab": 10}, sessions={9: "ended"}, ended_for={9: 5.0}),
+        set(),
+    ),
+    (
+        "after that minute it is looked up again",
+        [*READY, looked({"fileset": 77, "committed": True}, ended={"9": 5.0})],
+        World(open={"lab": 10}, sessions={9: "ended"}, ended_for={9: SETTLE_SECONDS}),
+        {Step(Do.LOOK_UP, "k")},
+    ),
+    ("what is complete is kept", [*READY, looked({"fileset": 77, "complete": True})], OPEN, {Step(Do.CONFIRM, "k", 77)}),
+    (
+        "of two complete ones the older",
+        [*READY, looked(*({"fileset": n, "complete": True} for n in (78, 77)))],
+        OPEN,
+        {Step(Do.CONFIRM, "k", 77)},
+    ),
+    (
+        "a refusal is looked up before it is believed",
+        [*READY, BEGIN, BEGUN, UPLOADED, answered("UnreadableImage")],
+        HELD,
+        {Step(Do.LOOK_UP, "k")},
+    ),
+    (
+        "then its fileset is discarded, with its session alive",
+        [*READY, BEGIN, BEGUN, answered("UnreadableImage"), looked({"fileset": 77, "committed": True})],
+        OPEN,
+        {Step(Do.DISCARD, "k", 77)},
+    ),
+    (
+        "and only then it has failed",
+        [*READY, BEGIN, BEGUN, answered("UnreadableImage"), Record("discarded", {}, "k"), looked()],
+        OPEN,
+        {Step(Do.FAIL, "k")},
+    ),
+    (
+        "a target that went away is looked for again",
+        [*READY, BEGIN, BEGUN, answered("TargetUnusable"), Record("discarded", {}, "k"), looked()],
+        OPEN,
+        {Step(Do.UNRESOLVE, "k")},
+    ),
+    (
+        "trouble of the server is tried again",
+        [*READY, BEGIN, BEGUN, answered("ServerUnavailable"), Record("discarded", {}, "k"), looked()],
+        OPEN,
+        {Step(Do.BEGIN, "k")},
+    ),
+    ("three deaths are enough", [*READY, *[Record("death", {}, "k")] * 3, looked()], OPEN, {Step(Do.FAIL, "k")}),
+    ("imported: annotate", [*READY, IMPORTED], OPEN, {Step(Do.ANNOTATE, "k")}),
+    ("all settled: messages", [*READY, IMPORTED, Record("annotated", {}, "k")], World(), {Step(Do.MESSAGES)}),
+    ("then it is filed", [*READY, IMPORTED, Record("annotated", {}, "k"), Record("messages")], World(), {Step(Do.FILE)}),
+    ("filing is repeated until the claim is gone", [*READY, Record("file", {"to": "done/x"})], World(), {Step(Do.FILE)}),
+    ("a failed drop needs no server", [*CLAIMED, Record("failed", {"code": "x", "sentence": "s"})], World(), {Step(Do.MESSAGES)}),
+]
+
+
+@pytest.mark.parametrize(("records", "world", "steps"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_next_steps(records: list[Record], world: World, steps: set[Step]) -> None:
+    assert do(records, world) == steps
+
+
+def test_annotations_of_containers_come_after_all_images_and_before_filing() -> None:
+    request = ImportRequest(target=Target(dataset=ContainerRef(name="HeLa")), key_values=(KeyValues((("a", "b"),), on="dataset"),))
+    intent = Record(
+        "intent", {"instance": "lab", "candidate": to_plain(Candidate("j", "j", FileFacts("a.yaml", 3, 1), "", "j", request, (A,)))}
+    )
+    records = [intent, *READY[1:], IMPORTED, Record("annotated", {}, "k")]
+    assert do(records) == {Step(Do.ANNOTATE, group="dataset")}
+    assert do([*records, Record("annotated", {"on": "dataset"})]) == {Step(Do.MESSAGES)}
+
+
+def test_a_drop_of_two_outcomes_is_split_before_it_is_filed() -> None:
+    two = Record("inspected", to_plain(Inspection((FilesetPlan("k", (A,)), FilesetPlan("m", (FileFacts("b.tif", 2, 1),))))))
+    failed = Record("fileset-failed", {"code": "x", "sentence": "no"}, "m")
+    records = [*CLAIMED, two, RESOLVED, TARGET, IMPORTED, Record("annotated", {}, "k"), failed, Record("messages")]
+    assert do(records) == {Step(Do.SPLIT)}
+    assert do([*records, Record("split", {"members": ["b.tif"]}), Record("split-done")]) == {Step(Do.FILE)}
+
+
+def test_the_second_part_is_left_to_the_first_until_it_is_complete() -> None:
+    part = Record("intent", {**INTENT.data, "part_of": "x"})
+    assert do([part]) == set()
+
+
+def test_the_fold_forgets_an_old_grouping_but_not_what_is_imported() -> None:
+    again = Record("inspected", to_plain(Inspection((FilesetPlan("new", (A,)),))))
+    drop: Drop = fold("x", [*READY, IMPORTED, Record("reinspect"), again])
+    assert set(drop.filesets) == {"k", "new"}
+    assert drop.inspections == 2
