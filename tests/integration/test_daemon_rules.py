@@ -140,7 +140,7 @@ def test_a_name_that_is_taken_meanwhile_is_not_overwritten(lab: Lab, monkeypatch
 def test_files_changed_during_the_upload_are_imported_as_they_are_in_the_end(lab: Lab) -> None:
     lab.drop("a.yaml", SIDECAR, {"a.tif": b"old"})
     lab.start()
-    send, done = lab.workers._send, []
+    send, done = lab.workers._send, list[bool]()
 
     def send_and_write(command: object, **args: object) -> object:
         sent = send(command, **args)  # type: ignore[arg-type]
