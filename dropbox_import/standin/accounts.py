@@ -96,9 +96,8 @@ def _member(store: Store, group: int, user: int, leads: bool, position: int) -> 
         store.insert("GroupExperimenterMap", values)
 
 
-def seed(store: Store, wanted: dict[str, Any]) -> dict[str, Account]:
-    """Enters users and groups into the store (again at every start: ids stay); answers the accounts by name."""
-    accounts: dict[str, Account] = {}
+def seed(store: Store, wanted: dict[str, Any]) -> None:
+    """Enters users and groups into the store, again at every start: ids stay, and so do those that an administrator has made."""
     with store.transaction():
         groups: dict[str, int] = {}
         for row_id, (name, perms) in enumerate((("system", "rw----"), ("user", "rwr-r-"), ("guest", "rw----"))):
@@ -110,29 +109,38 @@ def seed(store: Store, wanted: dict[str, Any]) -> dict[str, Account]:
         guest = {"name": "guest", "password": "guest", "first": "Guest", "last": "Account", "active": False}
         listed = {user["name"]: user for user in (root, guest, *wanted.get("users", []))}
         for row_id, user in enumerate(listed.values()):
+            privileges = user.get("privileges")
             values = {
                 "omeName": user["name"],
                 "firstName": user.get("first", user["name"].title()),
                 "lastName": user.get("last", "User"),
                 "email": user.get("email"),
                 "ldap": 0,
+                "secret": user.get("password", ""),
+                "privileges": None if privileges is None else " ".join(privileges),
             }
             user_id = _ensure(store, "Experimenter", "omeName", values, row_id if row_id < 2 else None)
-            accounts[user["name"]] = _enter(store, user, user_id, groups)
-    return accounts
+            for position, name in enumerate(_groups_of(user)):
+                _member(store, groups[name], user_id, name in user.get("leads", []), position)
 
 
-def _enter(store: Store, user: dict[str, Any], user_id: int, groups: dict[str, int]) -> Account:
-    admin = bool(user.get("admin"))
+def _groups_of(user: dict[str, Any]) -> list[str]:
     names = list(user.get("groups", []))
     if user["name"] == "guest":
         names.append("guest")
-    if admin:
+    if user.get("admin"):
         names = ["system", *names] if user["name"] == "root" else [*names, "system"]
     if user.get("active", True):
         names.append("user")
-    for position, name in enumerate(names):
-        _member(store, groups[name], user_id, name in user.get("leads", []), position)
-    wanted = user.get("privileges")
-    privileges = frozenset(PRIVILEGES if wanted is None else wanted) if admin else frozenset()
-    return Account(user_id, user["name"], user.get("password", ""), admin, privileges)
+    return names
+
+
+def read(store: Store) -> dict[str, Account]:
+    """The accounts by name, as the store has them now."""
+    admins = {row["child"] for row in store.where("GroupExperimenterMap", parent=SYSTEM)}
+    found: dict[str, Account] = {}
+    for row in store.where("Experimenter"):
+        admin = row["id"] in admins
+        given = PRIVILEGES if row["privileges"] is None else row["privileges"].split()
+        found[row["omeName"]] = Account(row["id"], row["omeName"], row["secret"] or "", admin, frozenset(given if admin else ()))
+    return found

@@ -99,9 +99,9 @@ class StoredFile(Servant, omero.api.RawFileStore):
             self.last_offset = position + length
             descriptor = self._open()
             view = memoryview(data)[:length]
+            os.lseek(descriptor, position, os.SEEK_SET)
             while view:
-                done = os.pwrite(descriptor, view, position)
-                view, position = view[done:], position + done
+                view = view[os.write(descriptor, view) :]
             self.changed = True
         except OSError as error:
             self.broken = self.broken or error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -111,7 +111,10 @@ class StoredFile(Servant, omero.api.RawFileStore):
 
     @operation("assumed: what is there, at most `length` bytes")
     def read(self, position: int, length: int, current: Any) -> bytes:
-        return os.pread(self._open(), length, position)
+        with self._writing:
+            descriptor = self._open()
+            os.lseek(descriptor, position, os.SEEK_SET)
+            return os.read(descriptor, length)
 
     @operation("recorded 02 size_after_reopen")
     def size(self, current: Any) -> int:

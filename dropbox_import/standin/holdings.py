@@ -148,7 +148,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if given.dir is not None:
         ready = json.loads((given.dir / "ready.json").read_text(encoding="utf-8"))
         port, ca_file = ready["ssl"], ready["ca_file"]
-    print(json.dumps(read(given.host, port, given.user, password, ca_file)))
+    sys.stdout.write(json.dumps(read(given.host, port, given.user, password, ca_file)) + "\n")
     return 0
 
 

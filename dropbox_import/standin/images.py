@@ -70,7 +70,7 @@ def read(paths: list[Path]) -> tuple[Series, ...]:
 @behaviour("recorded 01_native_import_stages.json (fake files); plates are left out")
 def _fake(file_name: str) -> tuple[Series, ...]:
     stem = file_name[: -len(".fake")].split("&")
-    given = dict(found.groups() for part in stem[1:] if (found := _PAIR.fullmatch(part)))
+    given = {found[1]: found[2] for part in stem[1:] if (found := _PAIR.fullmatch(part))}
     title = stem[0]
 
     def number(key: str, default: int) -> int:

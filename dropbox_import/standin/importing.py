@@ -108,8 +108,8 @@ class Importing(Handle):
         for number in (2, 3, 4):
             self.step(number)
         if self.house.store.row("OriginalFile", self.process.log_id) is None:
-            error = trouble.no_row("ome.model.core.OriginalFile", self.process.log_id)
-            self.fail("update-log-file-size", error.message, error.serverStackTrace)
+            gone = trouble.no_row("ome.model.core.OriginalFile", self.process.log_id)
+            self.fail("update-log-file-size", gone.message, gone.serverStackTrace)
             return
         self.house.store.update("OriginalFile", self.process.log_id, {"size": self._write_log(len(made))})
         self.step(5)

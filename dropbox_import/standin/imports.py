@@ -51,6 +51,7 @@ class ImportProcess(Servant, omero.grid.ImportProcess):
         job_link: int,
         log_id: int,
         log_path: Path,
+        client: str,
     ) -> None:
         super().__init__(house, session)
         self.mine = session
@@ -62,12 +63,16 @@ class ImportProcess(Servant, omero.grid.ImportProcess):
         self.job_link = job_link
         self.log_id = log_id
         self.log_path = log_path
+        self.client = client
         self.proxy: Any = None
         self._handle: Any = None
         self._uploaders: dict[int, tuple[Uploader, Any]] = {}
         self._lock = threading.Lock()
 
-    @operation("recorded 02 uploader_semantics, index_out_of_range, upload_after_import_done")
+    @operation(
+        "recorded 02 uploader_semantics, index_out_of_range, upload_after_import_done, 04b joined client; that a file which was not open"
+        " when the beginning client went answers null: read, protocol 3.6 (SessionManagerI.java:406-445)"
+    )
     def getUploader(self, index: int, current: Any) -> Any:
         if not 0 <= index < len(self.entries):
             raise trouble.unknown(
@@ -77,6 +82,8 @@ class ImportProcess(Servant, omero.grid.ImportProcess):
         with self._lock:
             known = self._uploaders.get(index)
             if known is None or not known[0].open:
+                if self.client not in self.house.clients:
+                    return None
                 entry = self.entries[index]
                 uploader = Uploader(self.house, self.mine, entry.file_id, entry.path)
                 proxy = self.house.registry.add_new(uploader, "-RepoRawFileStoreI", self.mine.uuid)

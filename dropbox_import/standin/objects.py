@@ -11,7 +11,7 @@ from omero.rtypes import rbool, rdouble, rint, rlong, rmap, rstring, rtime, unwr
 
 from dropbox_import.standin.house import House
 from dropbox_import.standin.permissions import Caller, as_permissions, rights
-from dropbox_import.standin.schema import ENTITIES, Entity, entity_of
+from dropbox_import.standin.schema import ENTITIES, HIDDEN, Entity, entity_of
 from dropbox_import.standin.sources import behaviour
 
 ENUMS = ("ChecksumAlgorithm", "JobStatus", "PixelsType", "Format")
@@ -68,7 +68,7 @@ class Loader:
         found = getattr(omero.model, f"{name}I")(row["id"], True)
         for column in entity.columns.values():
             attribute = f"_{column.name}"
-            if not hasattr(found, attribute) or column.name in ("position", "kind", "perms"):
+            if not hasattr(found, attribute) or column.name in HIDDEN:
                 continue
             value = row[column.name]
             if column.kind == "ref":

@@ -116,7 +116,8 @@ class ManagedRepository(Servant, omero.grid.ManagedRepository):
             raise plain("ValidationException", f"Found non-UploadJob on creation: omero.model.{type(jobs[0]).__name__}")
         prefix = self._prefix(caller)
         with self.house.store.transaction():
-            process = self._begin(session, caller, fileset, settings, algorithm, prefix, jobs[0])
+            client = current.ctx.get("omero.client.uuid", "")
+            process = self._begin(session, caller, fileset, settings, algorithm, prefix, jobs[0], client)
         proxy = self.house.registry.add_new(process, "-ManagedImportProcessI", session.uuid)
         process.proxy = omero.grid.ImportProcessPrx.uncheckedCast(proxy)
         self.house.imports.append((caller.user, process.proxy))
@@ -129,7 +130,7 @@ class ManagedRepository(Servant, omero.grid.ManagedRepository):
             raise trouble.resource(f"Cannot mkdir CheckedPath({error.filename}):Cannot mkdir CheckedPath({error.filename})") from error
 
     def _begin(
-        self, session: Session, caller: Caller, fileset: Any, settings: Any, algorithm: str, prefix: str, upload_job: Any
+        self, session: Session, caller: Caller, fileset: Any, settings: Any, algorithm: str, prefix: str, upload_job: Any, client: str
     ) -> ImportProcess:
         saver = Saver(self.house, caller)
         fileset_id = saver.insert("Fileset", templatePrefix=prefix)
@@ -144,7 +145,7 @@ class ManagedRepository(Servant, omero.grid.ManagedRepository):
         for link in fileset.copyAnnotationLinks():
             annotation = saver.save(link.child)
             saver.insert("FilesetAnnotationLink", parent=fileset_id, child=annotation)
-        return ImportProcess(self.house, session, caller, fileset_id, entries, settings, algorithm, job_link, log_id, log_path)
+        return ImportProcess(self.house, session, caller, fileset_id, entries, settings, algorithm, job_link, log_id, log_path, client)
 
     def _entries(self, saver: Saver, fileset: Any, fileset_id: int, prefix: str, hasher: int) -> list[Entry]:
         found: list[Entry] = []

@@ -127,7 +127,7 @@ class Router(Servant, Glacier2.Router):
         return 60
 
 
-class Locator(Ice.ServantLocator):  # type: ignore[misc]
+class Locator(Ice.ServantLocator):
     """Finds the servant of a call, if this connection may reach it."""
 
     def __init__(self, house: House, router: Router) -> None:

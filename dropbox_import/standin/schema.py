@@ -90,7 +90,10 @@ _ALL = (
     Entity(
         "Experimenter",
         "meta",
-        _columns("omeName:string! firstName:string! middleName:string lastName:string! email:string institution:string ldap:bool!"),
+        _columns(
+            "omeName:string! firstName:string! middleName:string lastName:string! email:string institution:string ldap:bool!"
+            " secret:string privileges:string"
+        ),
         {"groupExperimenterMap": ("GroupExperimenterMap", "child")},
         owned=False,
     ),
@@ -201,6 +204,7 @@ _ALL = (
 )
 
 ENTITIES: dict[str, Entity] = {entity.name: entity for entity in _ALL}
+HIDDEN = frozenset(("kind", "perms", "position", "privileges", "secret"))  # the store's own columns: no property of the model
 BASE_OF: dict[str, str] = {kind: entity.name for entity in _ALL for kind in entity.kinds} | {name: name for name in ENTITIES}
 
 

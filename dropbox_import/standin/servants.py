@@ -55,6 +55,23 @@ class Servant:
                 note(f"{cls.__name__}.{name}", source)
                 setattr(cls, name, _plain(name, function))
                 setattr(cls, f"{name}_async", _answering(name, function))
+        for attribute in dir(cls):
+            name = attribute.removeprefix("_op_")
+            ours = any(name in vars(each) for each in cls.__mro__ if issubclass(each, Servant))
+            if name != attribute and not name.startswith("ice_") and not ours:
+                setattr(cls, name, _plain(name, _not_known(name)))
+                setattr(cls, f"{name}_async", _answering(name, _not_known(name)))
+
+
+def _not_known(name: str) -> Callable[..., Any]:
+    """For an operation of the interface that the stand-in does not have: Ice itself would leave its caller waiting for ever."""
+
+    def refuse(self: Servant, *given: Any) -> Any:
+        LOG.warning("the stand-in does not know %s.%s", type(self).__name__, name)
+        current = given[-1]
+        raise Ice.OperationNotExistException(current.id, current.facet, current.operation)
+
+    return refuse
 
 
 def _plain(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

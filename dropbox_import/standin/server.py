@@ -70,7 +70,7 @@ class StandIn:
         )
         for folder in (self.house.files, self.house.attachments):
             folder.mkdir(exist_ok=True)
-        self.accounts = accounts.seed(self.house.store, accounts.load(wanted.users))
+        accounts.seed(self.house.store, accounts.load(wanted.users))
         for name in ("Submitted", "Resubmitted", "Queued", "Requeued", "Running", "Error", "Waiting", "Finished"):
             self.house.store.enum("JobStatus", name)
         self._communicator = self._initialize()
@@ -103,7 +103,7 @@ class StandIn:
             ("ssl" if info.type() == SSL else "tcp"): info.port for info in (endpoint.getInfo() for endpoint in adapter.getEndpoints())
         }
         self.house.registry = Registry(adapter)
-        self.house.sessions = Sessions(self.house, self.accounts)
+        self.house.sessions = Sessions(self.house)
         self.house.tcp_port = ports["tcp"]
         repository = ManagedRepository(self.house, None)
         self.house.repository_proxy = self.house.registry.add(repository, f"PublicRepository-{self.house.repository}", "")
@@ -118,7 +118,7 @@ class StandIn:
             "tcp": ports["tcp"],
             "ssl": ports["ssl"],
             "ca_file": str(self.certificates.ca.resolve()),
-            "users": sorted(self.accounts),
+            "users": sorted(self.house.sessions.accounts),
             "pid": os.getpid(),
         }
         (self.wanted.folder / "ready.json").write_text(json.dumps(ready), encoding="ascii")

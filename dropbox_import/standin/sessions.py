@@ -13,7 +13,7 @@ import Glacier2
 import omero
 
 from dropbox_import.standin import trouble
-from dropbox_import.standin.accounts import SYSTEM, USER, Account
+from dropbox_import.standin.accounts import SYSTEM, USER, Account, read
 from dropbox_import.standin.house import House
 from dropbox_import.standin.permissions import ALL_GROUPS, Caller
 from dropbox_import.standin.sources import behaviour
@@ -79,16 +79,22 @@ class Session:
 class Sessions:
     """All open sessions, and what is remembered of closed ones."""
 
-    def __init__(self, house: House, accounts: dict[str, Account]) -> None:
+    def __init__(self, house: House) -> None:
         self.house = house
-        self.accounts = accounts
-        self.by_id = {account.user: account for account in accounts.values()}
+        self.accounts: dict[str, Account] = {}
+        self.by_id: dict[int, Account] = {}
+        self.read_accounts()
         self._open: dict[str, Session] = {}
         self._failures: dict[str, int] = {}
         self._expired: set[str] = set()
         self._lock = threading.RLock()
         self.changed = threading.Event()
         self._close_left_open()
+
+    def read_accounts(self) -> None:
+        """After a change to users or groups."""
+        self.accounts = read(self.house.store)
+        self.by_id = {account.user: account for account in self.accounts.values()}
 
     @behaviour("recorded 07_server_killed.json: after a restart no session lives, their rows are closed")
     def _close_left_open(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dropbox_import.standin import hql
-from dropbox_import.standin.schema import ENTITIES, Column, Entity, entity_of
+from dropbox_import.standin.schema import ENTITIES, HIDDEN, Column, Entity, entity_of
 
 _AGGREGATES = {"count": "COUNT", "min": "MIN", "max": "MAX", "sum": "SUM", "avg": "AVG"}
 _TEXT = {"lower": "LOWER", "upper": "UPPER", "trim": "TRIM"}
@@ -203,7 +203,7 @@ class Compiler:
         if name == "class" and entity.kinds:
             return Part(f"{here.sql}.kind", "string")
         column: Column | None = entity.columns.get(name)
-        if column is None or name in ("position", "perms", "kind"):
+        if column is None or name in HIDDEN:
             raise self.unknown(name, entity)
         if column.kind == "ref":
             return Part(f'{here.sql}."{name}"', "id", column.target)

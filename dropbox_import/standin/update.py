@@ -14,7 +14,7 @@ from dropbox_import.standin import trouble
 from dropbox_import.standin.house import House
 from dropbox_import.standin.objects import ENUMS, Loader, class_of
 from dropbox_import.standin.permissions import ALL_GROUPS, Caller, can_annotate, can_edit, can_link, can_read
-from dropbox_import.standin.schema import ENTITIES, Column, Entity, entity_of, is_link
+from dropbox_import.standin.schema import ENTITIES, HIDDEN, Column, Entity, entity_of, is_link
 from dropbox_import.standin.servants import Servant, operation
 from dropbox_import.standin.sources import behaviour
 from dropbox_import.standin.store import now_ms
@@ -91,7 +91,7 @@ class Saver:
         for column in entity.columns.values():
             if column.name == "kind":
                 values["kind"] = name
-            elif hasattr(item, f"_{column.name}") and column.name not in ("position", "perms"):
+            elif hasattr(item, f"_{column.name}") and column.name not in HIDDEN:
                 values[column.name] = self._value(entity, name, column, getattr(item, f"_{column.name}"))
         return values
 

@@ -172,3 +172,45 @@ def test_the_session_row_shows_no_uuid(server: RunningStandin) -> None:
         client, "select s.id, s.uuid, s.closed, s.timeToIdle, s.owner.omeName from Session s where s.id=:i", i=context(client).sessionId
     )
     assert rows[0][1:] == ["********-****-****-****-************", None, 600_000, "alice"]
+
+
+def test_an_operation_that_it_does_not_have_is_refused_at_once(server: RunningStandin) -> None:
+    client = server.log_in("root")
+    with pytest.raises(Ice.OperationNotExistException):
+        client.sf.getAdminService().reportForgottenPassword("alice", "alice@example.org")
+    with pytest.raises(Ice.OperationNotExistException):
+        client.sf.getTypesService()
+
+
+def test_an_administrator_makes_and_removes_users_and_groups(server: RunningStandin) -> None:
+    admin = server.log_in("root").sf.getAdminService()
+    group = omero.model.ExperimenterGroupI()
+    group.name, group.ldap = omero.rtypes.rstring("new group"), omero.rtypes.rbool(False)
+    group.details.permissions = omero.model.PermissionsI("rwra--")
+    made = omero.model.ExperimenterGroupI(admin.createGroup(group), False)
+    person = omero.model.ExperimenterI()
+    person.omeName, person.firstName, person.lastName = (omero.rtypes.rstring(word) for word in ("dora", "Dora", "Duck"))
+    number = admin.createExperimenterWithPassword(person, omero.rtypes.rstring("secret"), made, [omero.model.ExperimenterGroupI(1, False)])
+    client = server.log_in("dora", "secret")
+    found = context(client)
+    assert (found.groupName, str(found.groupPermissions), list(found.memberOfGroups)) == ("new group", "rwra--", [made.id.val, 1])
+    with pytest.raises(omero.ValidationException):
+        admin.createGroup(group)
+    with pytest.raises(omero.SecurityViolation):
+        client.sf.getAdminService().createGroup(group)
+    close(client)
+    admin.deleteExperimenter(omero.model.ExperimenterI(number, False))
+    admin.deleteGroup(made)
+    with pytest.raises(Glacier2.PermissionDeniedException):
+        server.client().createSession("dora", "secret")
+
+
+def test_who_is_not_in_the_group_user_is_not_active(server: RunningStandin) -> None:
+    admin = server.log_in("root").sf.getAdminService()
+    person = omero.model.ExperimenterI()
+    person.omeName, person.firstName, person.lastName = (omero.rtypes.rstring(word) for word in ("sleeper", "Sue", "Sleep"))
+    lab = admin.lookupGroup("lab")
+    admin.createExperimenterWithPassword(person, omero.rtypes.rstring("secret"), omero.model.ExperimenterGroupI(lab.id.val, False), [])
+    with pytest.raises(omero.SecurityViolation) as caught:
+        context(server.log_in("sleeper", "secret"))
+    assert caught.value.message.startswith("No matching roles found in [lab] for session ")
