@@ -19,6 +19,8 @@ from dropbox_import.model import DropState, DropSummary
 if TYPE_CHECKING:
     from dropbox_import.heartbeat import Heartbeat
 
+# In a terminal of fewer columns the time is left out: the id has one, and the reason needs the room.
+NARROW = 100
 # What needs a person comes first.
 ORDER = (DropState.HELD, DropState.FAILED, DropState.WAITING, DropState.RUNNING, DropState.DONE)
 MOODS: dict[DropState, terminal.Mood | None] = {
@@ -88,11 +90,14 @@ def _show(drops: Sequence[DropSummary], beats: dict[str, tuple[Heartbeat, ...]],
         old = {drop.id for drop in done[:hidden]}
         drops = [drop for drop in drops if drop.id not in old]
     if drops:
-        terminal.table(
-            ("State", "Drop", "User", "Sidecar", "What", "Since (UTC)"),
-            [(drop.state.value, drop.id or "-", drop.user, drop.sidecar, what(drop), terminal.moment(drop.since)) for drop in drops],
-            moods=[MOODS[drop.state] for drop in drops],
-        )
+        columns = ("State", "Drop", "Since (UTC)", "Sidecar", "What")
+        rows = [
+            (drop.state.value, drop.id or "-", terminal.moment(drop.since)[5:16], f"{drop.user}/{drop.sidecar}", what(drop))
+            for drop in drops
+        ]
+        if terminal.width() < NARROW:
+            columns, rows = columns[:2] + columns[3:], [row[:2] + row[3:] for row in rows]
+        terminal.table(columns, rows, moods=[MOODS[drop.state] for drop in drops], whole=columns[:-2])
     else:
         terminal.tell("There are no drops.")
     if hidden:

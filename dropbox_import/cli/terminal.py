@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import IO, Literal
 
 import click
@@ -62,8 +62,16 @@ def tell_error(error: DropboxImportError, *, what: str = "") -> None:
         tell(visible(error.hint))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, moods: Sequence[Mood | None] = ()) -> None:
-    """A table on stdout. Piped, each row is one line; in a terminal it is fitted to the width. `moods` colours the rows."""
+def width() -> int:
+    """How many columns a line on stdout may take."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPED_WIDTH
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, moods: Sequence[Mood | None] = (), whole: Container[str] = ()) -> None:
+    """A table on stdout. Piped, each row is one line; in a terminal it is fitted to the width, but never inside the columns of `whole`.
+
+    `moods` colour the first cell of each row.
+    """
     import io
 
     from rich.box import SIMPLE_HEAD
@@ -72,15 +80,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, moods: Seque
     from rich.text import Text
 
     shown = colourful(sys.stdout)
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPED_WIDTH
     drawn = io.StringIO()
-    console = Console(file=drawn, force_terminal=shown, no_color=not shown, width=width, legacy_windows=False)
-    grid = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    console = Console(file=drawn, force_terminal=shown, no_color=not shown, width=width(), legacy_windows=False)
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
-        grid.add_column(Text(column), overflow="fold")
+        grid.add_column(Text(column), overflow="fold", no_wrap=column in whole)
     for number, row in enumerate(rows):
         mood = moods[number] if number < len(moods) else None
-        grid.add_row(*(Text(clean(cell)) for cell in row), style=_COLOURS.get(mood) if mood else None)
+        style = _COLOURS.get(mood, "") if mood else ""
+        grid.add_row(Text(clean(row[0]), style), *(Text(clean(cell)) for cell in row[1:]))
     console.print(grid)
     for line in drawn.getvalue().splitlines():
         say(line.rstrip())

@@ -128,7 +128,8 @@ def _check_folder(folder: Path, box: Path) -> Finding | None:
 
 
 def _check_closed(inprogress: Path) -> Iterator[Finding]:
-    if sys.platform != "win32" and inprogress.stat().st_mode & 0o022:
+    open_to_users = sys.platform != "win32" and inprogress.stat().st_mode & 0o022
+    if open_to_users:
         yield Finding("problem", str(inprogress), "users can change what is being imported", f"Type: chmod 711 {inprogress}")
 
 

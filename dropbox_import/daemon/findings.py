@@ -24,7 +24,9 @@ class Finding:
 
 def may_take_over() -> bool:
     """Whether this process may change owner and mode of other people's files."""
-    if sys.platform == "win32" or os.geteuid() == 0:
+    if sys.platform == "win32":
+        return True
+    if os.geteuid() == 0:
         return True
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
@@ -36,7 +38,11 @@ def may_take_over() -> bool:
 
 
 def me() -> str:
-    return "SERVICE-ACCOUNT" if sys.platform == "win32" else user_name(os.geteuid()) or str(os.geteuid())
+    """The account that this process runs as, to be typed."""
+    if sys.platform == "win32":
+        return "SERVICE-ACCOUNT"
+    number = os.geteuid()
+    return user_name(number) or str(number)
 
 
 def user_name(number: int) -> str | None:

@@ -60,6 +60,7 @@ def holdings(held: Sequence[Held]) -> None:
             )
             for one in sorted(held, key=lambda one: one.id)
         ],
+        whole=("Project / dataset / image", "x*y z c t", "Owner"),
     )
     terminal.say()
 
