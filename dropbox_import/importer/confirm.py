@@ -42,8 +42,21 @@ def confirm(session: OwnerSession, fileset: int, wanted: Wanted) -> dict[str, An
 
 
 def _image(row: Sequence[Any], sizes: dict[int, list[int]]) -> dict[str, Any]:
-    number = int(row[0])
-    return {"id": number, "name": row[1], "series": int(row[2] or 0), "size": sizes.get(number, []), "dataset": row[6]}
+    number, name = int(row[0]), str(row[1])
+    return {
+        "id": number,
+        "name": name,
+        "series": int(row[2] or 0),
+        "series_name": series_name(name),
+        "size": sizes.get(number, []),
+        "dataset": row[6],
+    }
+
+
+def series_name(name: str) -> str:
+    """OMERO names an image of a file with several "file [series]"; "" if it has only the one name."""
+    before, bracket, rest = name.rpartition(" [")
+    return rest[:-1] if bracket and before and rest.endswith("]") else ""
 
 
 def _strangers(rows: Sequence[Sequence[Any]], wanted: Wanted) -> list[str]:

@@ -62,6 +62,7 @@ def look_up(session: OwnerSession, submission: str) -> list[dict[str, Any]]:
     filesets = sorted({int(row[0]) for row in rows})
     with calling("looking up the images of this drop"):
         images = session.ask(queries.IMAGES_OF_FILESETS, f=filesets)
+        files = session.ask(queries.FILES_OF_FILESETS, f=filesets)
         belongs = {int(image): int(fileset) for fileset, image in session.ask(queries.FILESET_OF_IMAGES, f=filesets)}
     found = []
     for fileset, token, text, _owner, _group, status in rows:
@@ -76,9 +77,7 @@ def look_up(session: OwnerSession, submission: str) -> list[dict[str, Any]]:
                 "committed": committed,
                 "complete": committed and bool(mine) and not any(is_pending(row[3]) for row in mine),
                 "images": [int(row[0]) for row in mine],
-                "files": [
-                    {"client_path": path, "size": size, "sha1": sha1} for path, (size, sha1) in files_of(session, int(fileset)).items()
-                ],
+                "files": [{"client_path": row[1], "size": row[2], "sha1": row[3]} for row in files if int(row[0]) == int(fileset)],
             }
         )
     return found

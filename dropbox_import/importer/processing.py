@@ -56,7 +56,7 @@ def poll(session: OwnerSession, attempt: Attempt) -> dict[str, Any]:
             if attempt.handle is None:
                 attempt.handle = attempt.process.getHandle()
             if attempt.handle is None:
-                return _state("running", step=0, steps=STEPS)
+                return _state("running", step=0, steps=STEPS, name="no-handle")
             response = attempt.handle.getResponse()
             status = attempt.handle.getStatus()
     except DropboxImportError as error:

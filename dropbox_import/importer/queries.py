@@ -33,6 +33,10 @@ FILES_OF_FILESET: Final = (
     "select e.clientPath, o.path, o.name, o.size, o.hash, hs.value from FilesetEntry e join e.originalFile o left outer join o.hasher hs "
     "where e.fileset.id=:f order by e.id"
 )
+# f (list) -> fileset, client path, size or null, hash or null
+FILES_OF_FILESETS: Final = (
+    "select e.fileset.id, e.clientPath, o.size, o.hash from FilesetEntry e join e.originalFile o where e.fileset.id in (:f) order by e.id"
+)
 # f -> fileset
 FILESET: Final = "select f.id from Fileset f where f.id=:f"
 # f, ns -> token, meta text

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -26,8 +27,6 @@ from dropbox_import.importer.records import HeldAttempt, SessionRecord
 
 IDLE_MS = 600_000
 MANY_CLOSES = 100
-LOST = frozenset({"connection-lost", "no-answer"})
-"""Codes after which the connection is of no use; the session may live on."""
 
 
 class OwnerSession:
@@ -39,6 +38,7 @@ class OwnerSession:
         self.record = record
         self.client = client
         self.attempts: dict[AttemptId, Attempt] = {}
+        self.active = 0  # commands that use it now
         self.lost: Any = None  # the client whose connection is of no use any more
         self._lock = threading.RLock()
         self._repository: Any = None
@@ -91,6 +91,27 @@ class OwnerSession:
     def keep_alive(self) -> None:
         with calling("keeping the session alive"):
             self.client.getSession().keepAlive(None)
+
+    @contextmanager
+    def in_use(self) -> Iterator[Any]:
+        """Around a command; gives the client that it uses."""
+        with self._lock:
+            self.active += 1
+            client = self.client
+        try:
+            yield client
+        finally:
+            with self._lock:
+                self.active -= 1
+
+    def failed(self, used: Any, code: str) -> None:
+        """A command failed with that code: is its connection of any use to the next one?
+
+        Silence alone does not end a connection that others still use: one of them may wait an hour in the server's queue.
+        """
+        with self._lock:
+            if code == "connection-lost" or (code == "no-answer" and self.active == 1):
+                self.lost = used
 
     def recover(self, used: Any) -> bool:
         """After a call through the client `used` failed as if session or connection were gone: is the session joined (again)?
@@ -183,7 +204,7 @@ def join_session(config: ServerConfig, clock: Clock, number: int) -> OwnerSessio
     record = records.read(config.sessions_dir, number)
     if record is None:
         return None
-    session = OwnerSession(config, clock, record, connection.make_client(config))
+    session = OwnerSession(config, clock, record, None)
     try:
         if session.reconnect():
             return session

@@ -237,15 +237,14 @@ class Importer:
             raise OutcomeUnknown("This worker does not hold that OMERO session.", hint=WAITS, code="no-such-session")
         if session.lost is not None and not session.recover(session.lost):
             raise gone()
-        used = session.client
-        try:
-            yield session
-        except DropboxImportError as error:
-            if error.kind in sessions.LOST:
-                session.lost = used
-            elif error.kind == "session-gone":
-                raise (_reconnected(error) if session.recover(used) else gone()) from None
-            raise
+        with session.in_use() as used:
+            try:
+                yield session
+            except DropboxImportError as error:
+                session.failed(used, error.kind)
+                if error.kind == "session-gone":
+                    raise (_reconnected(error) if session.recover(used) else gone()) from None
+                raise
 
     @contextmanager
     def _attempt(self, job: Job) -> Iterator[tuple[OwnerSession, Attempt]]:

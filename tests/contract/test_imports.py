@@ -78,6 +78,7 @@ def test_two_images_in_one_file(driver: Driver, session: int, dataset: int, tmp_
     two_series(tmp_path / "two.ome.tif")
     images = Import(driver, session, tmp_path, ["two.ome.tif"], dataset=dataset, reader="loci.formats.in.OMETiffReader").whole()
     assert [(each["series"], each["size"][:2], each["dataset"]) for each in images] == [(0, [16, 16], dataset), (1, [24, 24], dataset)]
+    assert [each["series_name"] for each in images] == ["left", "right"]
 
 
 def test_a_file_that_is_no_image_is_told_with_what_the_server_says(driver: Driver, session: int, tmp_path: Path) -> None:

@@ -1,0 +1,116 @@
+"""What only a server that fails on demand can show: silence, a full disk, answers that are lost after the effect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dropbox_import.errors import DiskFull, DropboxImportError, OutcomeUnknown, ServerUnavailable
+from dropbox_import.importer.errors import effect_of
+from tests.contract.driver import Driver, Import, a_tiff
+from tests.contract.omero_world import Server, stand_in
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with stand_in(tmp_path_factory.mktemp("standin")) as started:
+        yield started
+
+
+@pytest.fixture
+def one(server: Server, tmp_path: Path) -> Iterator[Import]:
+    """An import of alice that has not begun."""
+    (tmp_path / "sessions").mkdir()
+    a_tiff(tmp_path / "a.tif")
+    driver = Driver(server.config(tmp_path / "sessions", client_limits={"call": 2, "begin": 2, "commit": 2, "write": 2}))
+    yield Import(driver, driver.open("alice"), tmp_path, ["a.tif"])
+    driver.close()
+    _faults(server)
+
+
+def _faults(server: Server, *rules: dict[str, Any]) -> None:
+    assert server.folder is not None
+    new = server.folder / "faults.new"
+    new.write_text(json.dumps({"rules": [{"id": f"{index}-{rule}", **rule} for index, rule in enumerate(rules)]}))
+    new.replace(server.folder / "faults.json")
+
+
+def test_a_server_that_is_silent_is_not_waited_for(server: Server, one: Import) -> None:
+    _faults(server, {"operation": "projection", "do": "hang"})
+    with pytest.raises(ServerUnavailable) as silent:
+        one.look_up()
+    assert (silent.value.kind, effect_of(silent.value)) == ("no-answer", "none")
+    _faults(server)
+    assert one.look_up() == []
+
+
+@pytest.mark.parametrize(("do", "begun"), [("cut-before", 0), ("cut-after", 1)])
+def test_a_begin_whose_answer_is_lost_is_found_by_its_token(server: Server, one: Import, do: str, begun: int) -> None:
+    _faults(server, {"operation": "importFileset", "do": do})
+    with pytest.raises(OutcomeUnknown) as lost:
+        one.begin()
+    assert effect_of(lost.value) == "unknown"
+    _faults(server)
+    assert len(one.look_up()) == begun
+
+
+@pytest.mark.parametrize(("do", "committed"), [("cut-before", False), ("cut-after", True)])
+def test_a_commit_whose_answer_is_lost_is_answered_by_a_look(server: Server, one: Import, do: str, committed: bool) -> None:
+    one.begin()
+    one.sent = one.send()
+    _faults(server, {"operation": "verifyUpload", "do": do})
+    with pytest.raises(OutcomeUnknown) as lost:
+        one.commit()
+    assert effect_of(lost.value) == "unknown"
+    _faults(server)
+    assert one.look_up()[0]["committed"] is committed
+    (held,) = one.driver.do("join_session", session=one.session)["attempts"]
+    assert held["phase"] == ("committed" if committed else "begun")
+    if not committed:
+        one.commit()
+    assert one.wait()["state"] == "done"
+    assert len(one.confirm()["images"]) == 1
+
+
+def test_a_full_disk_of_the_server_is_named(server: Server, one: Import) -> None:
+    one.begin()
+    _faults(server, {"operation": "write", "do": "disk-full", "times": 99})
+    with pytest.raises(DiskFull) as full:
+        one.send()
+    assert "administrator" in full.value.hint or "disk" in full.value.hint
+
+
+def test_a_session_that_the_server_ends_in_a_call_is_gone(server: Server, one: Import) -> None:
+    one.begin()
+    _faults(server, {"operation": "getUploader", "do": "end-session"})
+    with pytest.raises(ServerUnavailable) as gone:
+        one.send()
+    assert gone.value.kind == "session-gone"
+    _faults(server)
+    assert one.driver.do("join_session", session=one.session)["state"] == "gone"
+
+
+@pytest.mark.parametrize("operation", ["saveAndReturnObject", "saveAndReturnArray"])
+def test_a_save_whose_answer_is_lost_makes_nothing_twice(server: Server, one: Import, operation: str) -> None:
+    one.whole()
+    images = one.confirm()["images"]
+    asked: dict[str, Any] = {
+        "on": "image",
+        "objects": images,
+        "marker": one.submission,
+        "comments": ["x"],
+        "tags": [{"name": one.submission}],
+    }
+    _faults(server, {"operation": operation, "do": "cut-after"})
+    with pytest.raises(DropboxImportError):
+        one.driver.do("annotate", session=one.session, **asked)
+    _faults(server)
+    one.driver.do("annotate", session=one.session, **asked)
+    held = one.driver.held(one.session)
+    kept = held.ask("select l.id from ImageAnnotationLink l where l.parent.id=:i", i=images[0]["id"])
+    assert len(kept) == 2
+    assert len(held.ask("select t.id from TagAnnotation t where t.textValue=:t", t=one.submission)) == 1
