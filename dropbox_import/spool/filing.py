@@ -11,7 +11,7 @@ from dropbox_import.disk import files, seal
 from dropbox_import.plain import from_plain, to_plain
 from dropbox_import.spool import layout, reports
 from dropbox_import.spool.claim import Claim, kept_name, load, restore_modes
-from dropbox_import.spool.fold import Drop
+from dropbox_import.spool.fold import Drop, Failure
 from dropbox_import.spool.journal import Journal, Record
 from dropbox_import.strict_yaml import dump
 
@@ -41,7 +41,7 @@ def split(claim: Claim, clock: Clock) -> None:
                 files.sync_dir(folder)
         if not other.drop.claimed:
             modes = [mode for mode in claim.drop.modes or () if _belongs(str(mode["path"]), unwanted, claim)]
-            other.append(Record("seal", {"modes": modes}), Record("claimed"), *_story(claim.drop), Record("messages"))
+            other.append(Record("seal", {"modes": modes}), Record("claimed"), _story(claim.drop), Record("messages"))
         other.close()
     claim.append(Record("split-done"))
 
@@ -84,16 +84,18 @@ def _copy(source: Path, target: Path) -> None:
     files.sync_dir(target.parent)
 
 
-def _story(drop: Drop) -> list[Record]:
-    """What the second part's journal has to tell: each failure, as one refusal of the whole part."""
+def _story(drop: Drop) -> Record:
+    """What the second part's journal has to tell: each failure with its files."""
     told = reports.failures(drop)
-    sentences = [failure.sentence if not paths else f"{', '.join(paths)}: {failure.sentence}" for paths, failure in told]
     first = told[0][1]
+    parts = [{"files": list(paths), **_data(failure)} for paths, failure in told]
     if len(told) == 1:
-        return [Record("failed", {"code": first.code, "sentence": first.sentence, "hint": first.hint, "mistakes": list(first.mistakes)})]
-    summary = f"{len(told)} parts of the drop could not be imported"
-    hints = dict.fromkeys(failure.hint for _, failure in told if failure.hint)
-    return [Record("failed", {"code": first.code, "sentence": summary, "hint": " ".join(hints), "mistakes": sentences})]
+        return Record("failed", {**_data(first), "parts": parts})
+    return Record("failed", {"code": first.code, "sentence": "; ".join(failure.sentence for _, failure in told), "parts": parts})
+
+
+def _data(failure: Failure) -> dict[str, object]:
+    return {"code": failure.code, "sentence": failure.sentence, "hint": failure.hint, "mistakes": list(failure.mistakes)}
 
 
 def file(claim: Claim) -> Path:

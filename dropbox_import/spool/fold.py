@@ -79,7 +79,10 @@ class FilesetState:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Everything the journal says of one drop."""
+    """Everything the journal says of one drop.
+
+    `part_of`: it is the failed part of that drop, and `failed_parts` are its failures with their files.
+    """
 
     id: str
     instance: str = ""
@@ -98,6 +101,7 @@ class Drop:
     containers: dict[str, Any] = field(default_factory=dict)
     deaths: int = 0
     failure: Failure | None = None
+    failed_parts: tuple[tuple[tuple[str, ...], Failure], ...] = ()
     attention: tuple[str, ...] = ()
     messages: bool = False
     split: tuple[str, ...] | None = None
@@ -209,7 +213,8 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
         case "death":
             return replace(drop, deaths=drop.deaths + 1)
         case "failed":
-            return replace(drop, failure=failure_of(data))
+            parts = tuple((tuple(one["files"]), failure_of(one)) for one in data.get("parts", ()))
+            return replace(drop, failure=failure_of(data), failed_parts=parts)
         case "attention":
             return replace(drop, attention=(*drop.attention, data["text"]))
         case "messages":

@@ -26,6 +26,8 @@ def unwanted(drop: Drop) -> tuple[str, ...]:
 
 def failures(drop: Drop) -> list[tuple[tuple[str, ...], Failure]]:
     """Each thing that went wrong with the files that it concerns; () = the whole drop."""
+    if drop.failed_parts:
+        return list(drop.failed_parts)
     found: list[tuple[tuple[str, ...], Failure]] = []
     if drop.failure is not None:
         left = tuple(one.path for state in drop.filesets.values() if state.imported is None for one in state.plan.files)
@@ -105,7 +107,7 @@ def _fileset(state: FilesetState) -> dict[str, Any]:
 
 def reason(drop: Drop, where: str) -> str:
     """REASON.txt: what is wrong, why, and what to do next. `where` is the drop folder to put things back into."""
-    whole = not drop.good
+    whole = not drop.part_of
     name = drop.candidate.sidecar.path if drop.candidate else drop.id
     lines = [f"{name} was not imported into OMERO." if whole else f"A part of {name} was not imported into OMERO.", ""]
     for paths, failure in failures(drop):

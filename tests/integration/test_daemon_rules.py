@@ -210,3 +210,24 @@ def test_one_message_for_each_drop_is_in_the_outbox_before_it_is_filed(lab: Lab)
     lab.life()
     messages = [json.loads(path.read_text()) for path in lab.layout.inprogress.glob("*/outbox/*.json")]
     assert [(one["event"], one["to"]) for one in messages] == [("done", ["jane@example.org"])]
+
+
+def test_both_parts_of_a_drop_of_two_outcomes_say_what_concerns_them(lab: Lab) -> None:
+    members = {"p/good.tif": b"good", "p/bad1.tif": b"x", "p/bad2.tif": b"y", "p/notes.txt": b"notes"}
+    lab.drop("p.yaml", SIDECAR, members)
+    lab.life()
+    lab.check(1, sidecar_copies=1)
+    done, failed = lab.filed("done")[0], lab.filed("failed")[0]
+    assert sorted(path.name for path in lab.files_below(done / "d")) == ["good.tif", "notes.txt"]
+    assert sorted(path.name for path in lab.files_below(failed / "d")) == ["bad1.tif", "bad2.tif"]
+    assert not (done / "REASON.txt").exists()
+    told = reason(failed)
+    assert told.startswith("A part of p.yaml was not imported into OMERO.")
+    assert "p/bad1.tif is cut in half." in told
+    assert "p/bad2.tif is cut in half." in told
+    assert "the folder of the same name under done/" in told
+    results = [(folder / "result.yaml").read_text() for folder in (done, failed)]
+    assert "state: done" in results[0]
+    assert "failures" not in results[0]
+    assert "state: failed" in results[1]
+    assert results[1].count("reason:") == 2
