@@ -23,14 +23,15 @@ from dropbox_import.settings import Box
 _log = logging.getLogger(__name__)
 SCANS = 3
 SCANS_IF_EXPECTED = 2
+SOONEST = 0.25
 
 
 class NotYet(Exception):
-    """Not ready; says why. `soon`: the next scan may be at once."""
+    """Not ready; says why. `again_in`: seconds after which it may be, if nothing changes."""
 
-    def __init__(self, reason: str, *, soon: bool = False) -> None:
+    def __init__(self, reason: str, *, again_in: float | None = None) -> None:
         super().__init__(reason)
-        self.reason, self.soon = reason, soon
+        self.reason, self.again_in = reason, again_in
 
 
 class Refused(Exception):
@@ -43,7 +44,7 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Desk:
-    """What the decision may look at. `soon` and `notices` collect what the scan tells besides."""
+    """What the decision may look at. `again_in` and `notices` collect what the scan tells besides."""
 
     box: Box
     user: str
@@ -56,7 +57,7 @@ class Desk:
     device: int | None
     pairs: dict[str, Pair] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
-    soon: bool = False
+    again_in: float | None = None
     writing: Callable[[Path], Writing] | None = None
 
     def decide(self, pair: Pair) -> Candidate | Waiting:
@@ -67,7 +68,8 @@ class Desk:
             return self._candidate(pair, None, self.user, mistakes=refused.mistakes, refusal_code=refused.code)
         except NotYet as wait:
             reason = wait.reason
-            self.soon = self.soon or wait.soon
+            if wait.again_in is not None:
+                self.again_in = wait.again_in if self.again_in is None else min(self.again_in, wait.again_in)
         except FileNotFoundError as error:
             reason = f'"{shown(Path(error.filename or "").name)}" has gone while we looked'
         except OSError as error:
@@ -108,7 +110,7 @@ class Desk:
         if reading.trouble:
             raise NotYet(f"the sidecar: {reading.trouble}")
         if not self._quiet(entry, expected):
-            raise NotYet("the sidecar was changed a moment ago", soon=expected)
+            raise NotYet("the sidecar was changed a moment ago", again_in=self._quiet_in(entry, expected))
         if self._is_open(entry):
             raise NotYet("the sidecar is still open for writing in a program")
 
@@ -164,9 +166,11 @@ class Desk:
             raise Refused(SidecarInvalid.code, self._mistakes(pair, problems))
 
     def _files_are_quiet(self, pair: Pair, expected: bool) -> None:
-        for entry in (*pair.members, *pair.references):
-            if not self._quiet(entry, expected):
-                raise NotYet(f'"{shown(below(pair.sidecar.folder, entry.path))}" was changed a moment ago', soon=expected)
+        entries = (*pair.members, *pair.references)
+        changed = [entry for entry in entries if not self._quiet(entry, expected)]
+        if changed:
+            last = max(self._quiet_in(entry, expected) for entry in changed)
+            raise NotYet(f'"{shown(below(pair.sidecar.folder, changed[0].path))}" was changed a moment ago', again_in=last)
         for entry in pair.transfers:
             if not self._quiet(entry, False):
                 raise NotYet(f'"{shown(below(pair.sidecar.folder, entry.path))}" is still being copied')
@@ -192,6 +196,14 @@ class Desk:
         if expected:
             return self.tracker.quiet(entry.path, self.now, 0.0, SCANS_IF_EXPECTED)
         return self.tracker.quiet(entry.path, self.now, self.box.quiet_period, SCANS)
+
+    def _quiet_in(self, entry: Entry, expected: bool) -> float:
+        seen = self.tracker.get(entry.path)
+        if expected or seen is None:
+            return SOONEST
+        # The scans that are missing come at an even pace until the time is over.
+        left = max(0.0, seen.since + self.box.quiet_period - self.now)
+        return max(SOONEST, left / max(1, SCANS - seen.scans))
 
     def _is_open(self, entry: Entry) -> bool:
         path = self.base.joinpath(*entry.path.split("/"))

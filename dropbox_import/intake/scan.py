@@ -22,7 +22,6 @@ from dropbox_import.settings import Box
 
 DROP = "drop"
 READ_ME = "READ_ME.txt"
-_SOON = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Scan:
     """What one pass found. A candidate stays in `ready` at every scan until it leaves the folder.
 
     `notices` are sentences for people; the same trouble gives the same sentence at every scan. `again_in`: seconds after
-    which one more scan would show whether a drop with expected sizes is ready; None = at the usual time.
+    which one more scan may find a drop ready that is only not quiet for long enough yet; None = at the usual time.
     """
 
     ready: tuple[Candidate, ...] = ()
@@ -53,19 +52,22 @@ class Intake:
         network = is_network(self._drop)
         with os.scandir(for_system(self._drop)) as found:
             names = sorted(item.name for item in found)
-        ready: list[Candidate] = []
-        waiting: list[Waiting] = []
         notices: list[str] = []
-        soon = False
+        scans: list[Scan] = []
         users: dict[str, tuple[Reader, Tracker]] = {}
         for name in names:
             folder = self._user_folder(name, network, notices)
             if folder is None:
                 continue
             users[name] = self._users.get(name) or (Reader(self._drop / name, self.box.defaults, stable_ids=not network), Tracker())
-            soon = self._scan_user(name, folder, users[name], network, ready, waiting, notices) or soon
+            scans.append(self._scan_user(name, folder, users[name], network))
         self._users = users
-        return Scan(tuple(ready), tuple(waiting), tuple(dict.fromkeys(notices)), _SOON if soon else None)
+        return Scan(
+            ready=tuple(one for scan in scans for one in scan.ready),
+            waiting=tuple(one for scan in scans for one in scan.waiting),
+            notices=tuple(dict.fromkeys([*notices, *(notice for scan in scans for notice in scan.notices)])),
+            again_in=min((scan.again_in for scan in scans if scan.again_in is not None), default=None),
+        )
 
     def _user_folder(self, name: str, network: bool, notices: list[str]) -> Entry | None:
         """The entry of a user's folder; None for what else lies in drop/, which is told and left alone."""
@@ -88,23 +90,12 @@ class Intake:
             return entry
         return None
 
-    def _scan_user(
-        self,
-        user: str,
-        folder: Entry,
-        memory: tuple[Reader, Tracker],
-        network: bool,
-        ready: list[Candidate],
-        waiting: list[Waiting],
-        notices: list[str],
-    ) -> bool:
-        """Adds what it finds. True: one more scan should come soon."""
+    def _scan_user(self, user: str, folder: Entry, memory: tuple[Reader, Tracker], network: bool) -> Scan:
         reader, tracker = memory
         try:
             listing = look(self._drop / user, stable_ids=not network)
         except OSError as error:
-            notices.append(f'The folder of "{shown(user)}" cannot be looked into: {error.strerror}.')
-            return False
+            return Scan(notices=(f'The folder of "{shown(user)}" cannot be looked into: {error.strerror}.',))
         now = self._clock.monotonic()
         prints = ((entry.path, entry.print(stable_ids=not network)) for entry in listing.entries.values() if entry.kind is Kind.FILE)
         tracker.scan(prints, now, self._clock.now())
@@ -121,16 +112,15 @@ class Intake:
             owner_uid=folder.uid if self.box.check_file_owner and os.name == "posix" else None,
             device=folder.device,
             pairs={one.sidecar.path: one for one in pairs},
-            notices=notices,
+            notices=_told_of(user, listing),
         )
-        notices.extend(_told_of(user, listing))
-        for one in pairs:
-            outcome = desk.decide(one)
-            if isinstance(outcome, Candidate):
-                ready.append(outcome)
-            else:
-                waiting.append(outcome)
-        return desk.soon
+        outcomes = [desk.decide(one) for one in pairs]
+        return Scan(
+            ready=tuple(one for one in outcomes if isinstance(one, Candidate)),
+            waiting=tuple(one for one in outcomes if isinstance(one, Waiting)),
+            notices=tuple(desk.notices),
+            again_in=desk.again_in,
+        )
 
 
 def _told_of(user: str, listing: Listing) -> list[str]:

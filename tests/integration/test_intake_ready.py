@@ -118,9 +118,22 @@ def test_a_file_without_an_expected_size_keeps_the_quiet_period(desk: Desk) -> N
     desk.save("cells.tif", b"12345")
     desk.save("cells.txt", b"12345")
     desk.save("cells.yaml", T + "files: {expect: {size: {cells.tif: 5}}}\n")
-    assert desk.after().again_in is None
+    assert desk.after().again_in == 5
     assert "moment ago" in desk.reason(desk.after(1))
     assert desk.settled().ready
+
+
+def test_it_says_when_one_more_scan_may_find_a_drop_ready(desk: Desk) -> None:
+    assert desk.after().again_in is None
+    desk.save("cells.tif")
+    desk.save("cells.yaml", T)
+    scans, began, scan = 0, desk.clock.seconds, desk.after()
+    while not scan.ready:
+        assert scan.again_in is not None
+        scans, scan = scans + 1, desk.after(scan.again_in)
+    assert desk.clock.seconds - began == 10
+    assert scans == 2
+    assert scan.again_in is None
 
 
 def test_an_expected_checksum_is_compared_and_read_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
