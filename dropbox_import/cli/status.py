@@ -90,13 +90,14 @@ def _show(drops: Sequence[DropSummary], beats: dict[str, tuple[Heartbeat, ...]],
         old = {drop.id for drop in done[:hidden]}
         drops = [drop for drop in drops if drop.id not in old]
     if drops:
-        columns = ("State", "Drop", "Since (UTC)", "Sidecar", "What")
+        columns = ["State", "Drop", "Since (UTC)", "Sidecar", "What"]
         rows = [
-            (drop.state.value, drop.id or "-", terminal.moment(drop.since)[5:16], f"{drop.user}/{drop.sidecar}", what(drop))
+            [drop.state.value, drop.id or "-", terminal.moment(drop.since)[5:16], f"{drop.user}/{drop.sidecar}", what(drop)]
             for drop in drops
         ]
         if terminal.width() < NARROW:
-            columns, rows = columns[:2] + columns[3:], [row[:2] + row[3:] for row in rows]
+            for line in (columns, *rows):
+                del line[2]
         terminal.table(columns, rows, moods=[MOODS[drop.state] for drop in drops], whole=columns[:-2])
     else:
         terminal.tell("There are no drops.")
