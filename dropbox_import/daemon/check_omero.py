@@ -47,9 +47,7 @@ def check_reachable(host: str, port: int) -> Iterator[Finding]:
 def judge_answer(answer: Mapping[str, Any], host: str) -> Iterator[Finding]:
     """What a log-in that worked tells: version, privilege, clock. Pure."""
     user = answer.get("user", "")
-    yield Finding(
-        "ok", "log-in", f"as {user} to OMERO {answer.get('server', '(unknown version)')} at {host}, over a connection that was accepted"
-    )
+    yield Finding("ok", "log-in", f"as {user} to OMERO {answer.get('server', '(unknown version)')} at {host}")
     privileges = list(answer.get("privileges") or ())
     if not answer.get("admin"):
         yield Finding(
