@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dropbox_import import sidecar
-from dropbox_import.disk.names import nfc, shown
+from dropbox_import.disk.names import shown
 from dropbox_import.disk.writers import Writing, being_written
 from dropbox_import.errors import MembersMissing, Mistake, Rejected, SidecarInvalid
+from dropbox_import.intake.expected import all_expected, by_name, hours, main_file, nothing_there
 from dropbox_import.intake.judge import problems_of
-from dropbox_import.intake.members import Problem, base_of
+from dropbox_import.intake.members import Problem
 from dropbox_import.intake.pairing import Pair
 from dropbox_import.intake.reading import UNEXPECTED, Reader, mistake_at
 from dropbox_import.intake.tracker import Tracker
@@ -58,7 +59,6 @@ class Desk:
     pairs: dict[str, Pair] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     again_in: float | None = None
-    writing: Callable[[Path], Writing] | None = None
 
     def decide(self, pair: Pair) -> Candidate | Waiting:
         """OSError of one drop's files is a wait of that drop."""
@@ -83,7 +83,7 @@ class Desk:
         return Waiting(self.user, pair.sidecar.path, reason, self._since(pair))
 
     def _ready(self, pair: Pair) -> Candidate:
-        expected = _all_expected(pair)
+        expected = all_expected(pair)
         self._sidecar_is_quiet(pair, expected)
         reading = self.reader.get(pair.sidecar.path)
         if reading.error is not None:
@@ -143,13 +143,13 @@ class Desk:
             case = f' ("{shown(pair.other_case[0])}" is there: upper and lower case count)' if pair.other_case else ""
             self._patience(pair, f"not there yet: {names}{case}", "Put the missing files there, or correct their names.", pair.missing[0])
         if not pair.members:
-            self._patience(pair, *_nothing(pair, request))
+            self._patience(pair, *nothing_there(pair, request))
         if expect.count is not None and len(pair.members) < expect.count:
             self._patience(pair, f"{len(pair.members)} of {expect.count} files are there", "Put the missing files there.", "count")
         if expect.count is not None and len(pair.members) > expect.count:
             sentence = f"{len(pair.members)} files are there, and {expect.count} are expected."
             raise Refused(SidecarInvalid.code, self._mistakes(pair, [Problem(sentence, "Correct the count, or name the files.", "count")]))
-        sizes = _by_name(pair)
+        sizes = by_name(pair)
         for name, size in expect.size.items():
             if (entry := sizes(name)) is not None and entry.size != size:
                 self._patience(
@@ -177,7 +177,7 @@ class Desk:
             self.notices.append(f'{self.user}: "{shown(entry.path)}" looks like a copy that was given up; it is left where it is.')
 
     def _checksums(self, pair: Pair, request: ImportRequest) -> None:
-        find = _by_name(pair)
+        find = by_name(pair)
         for name, wanted in request.files.expect.sha256.items():
             entry = find(name)
             if entry is not None and self.reader.sha256(entry) != wanted.lower():
@@ -207,8 +207,7 @@ class Desk:
 
     def _is_open(self, entry: Entry) -> bool:
         path = self.base.joinpath(*entry.path.split("/"))
-        test = self.writing or (lambda of: being_written(of, network=self.network))
-        return entry.kind is Kind.FILE and test(path) is Writing.OPEN
+        return entry.kind is Kind.FILE and being_written(path, network=self.network) is Writing.OPEN
 
     def _since(self, pair: Pair) -> float:
         seen = self.tracker.get(pair.sidecar.path)
@@ -219,11 +218,11 @@ class Desk:
         waited = self.now - self._since(pair)
         limits = self.box.wait_for_files
         if waited >= limits.refuse_after:
-            sentence = f"After {_hours(limits.refuse_after)} this is still so: {reason}."
+            sentence = f"After {hours(limits.refuse_after)} this is still so: {reason}."
             raise Refused(MembersMissing.code, self._mistakes(pair, [Problem(sentence, hint, about)]))
         if waited >= limits.tell_after:
             self.notices.append(
-                f'{self.user}: "{shown(pair.sidecar.path)}" waits for more than {_hours(limits.tell_after)}: {reason}. {hint}'
+                f'{self.user}: "{shown(pair.sidecar.path)}" waits for more than {hours(limits.tell_after)}: {reason}. {hint}'
             )
         raise NotYet(reason)
 
@@ -232,7 +231,7 @@ class Desk:
         return [mistake_at(lines, shown(pair.sidecar.name), problem.sentence, problem.hint, problem.about) for problem in problems]
 
     def _rendered(self, pair: Pair, request: ImportRequest) -> ImportRequest:
-        main = _main_file(pair)
+        main = main_file(pair)
         date = min(seen.first for entry in pair.members if (seen := self.tracker.get(entry.path)) is not None)
         try:
             return sidecar.render(
@@ -263,42 +262,3 @@ class Desk:
             mistakes=mistakes,
             refusal_code=refusal_code,
         )
-
-
-def _by_name(pair: Pair) -> Callable[[str], Entry | None]:
-    known = {nfc(below(pair.sidecar.folder, entry.path)): entry for entry in pair.members}
-    return lambda name: known.get(nfc(name))
-
-
-def _all_expected(pair: Pair) -> bool:
-    """Every member has the size that the sidecar expects (or a checksum, which is looked at later): no need to wait long."""
-    if pair.request is None or not pair.members or pair.missing:
-        return False
-    expect = pair.request.files.expect
-    find = _by_name(pair)
-    known = {entry.path for name in expect.sha256 if name not in expect.size and (entry := find(name)) is not None}
-    known |= {entry.path for name, size in expect.size.items() if (entry := find(name)) is not None and entry.size == size}
-    return all(entry.path in known for entry in pair.members)
-
-
-def _main_file(pair: Pair) -> Entry:
-    """The file that {file} and {stem} mean: one of the sidecar's own folder first, else the first of all."""
-    return min(pair.members, key=lambda entry: (entry.folder != pair.sidecar.folder, entry.path))
-
-
-def _nothing(pair: Pair, request: ImportRequest) -> tuple[str, str, str]:
-    if request.files.include is None:
-        base = shown(base_of(pair.sidecar.path))
-        return (
-            f'there is no file or folder "{base}" beside it',
-            f'Put "{base}" with its image ending there, or name the files in the sidecar: files: {{include: ["*.tif"]}}.',
-            "",
-        )
-    patterns = ", ".join(f'"{shown(name)}"' for name in request.files.include[:5])
-    return (f"no file fits {patterns}", "Put the files there, or correct the names; what lies in a folder is written folder/**.", "include")
-
-
-def _hours(seconds: float) -> str:
-    if seconds >= 7200 and seconds % 3600 == 0:
-        return f"{seconds / 3600:.0f} hours"
-    return "an hour" if seconds == 3600 else f"{seconds:g} seconds"
