@@ -63,7 +63,7 @@ def read(paths: list[Path]) -> tuple[Series, ...]:
     if name.endswith(TIFF_ENDINGS):
         return _tiff(first, {path.name: path for path in paths})
     if name.endswith((".ome.xml", ".ome")):
-        raise Unreadable("Malformed OME-XML", "java.io.IOException")
+        return _ome_xml(first, {path.name: path for path in paths})
     raise Unreadable("Unknown file format: {}", "loci.formats.UnknownFormatException")
 
 
@@ -125,6 +125,14 @@ def _plain(tiff: tifffile.TiffFile, page: tifffile.TiffPage, path: Path, text: s
     return Series(path.name, page.imagewidth, page.imagelength, z, c, t, kind, "TiffDelegate", text or None)
 
 
+@behaviour("recorded 02 unreadable_files broken.ome.xml; that a companion file speaks for its images is assumed after the OME schema")
+def _ome_xml(path: Path, together: dict[str, Path]) -> tuple[Series, ...]:
+    try:
+        return _ome(path.read_text(encoding="utf-8"), path, together)
+    except (ElementTree.ParseError, ValueError) as error:
+        raise Unreadable("Malformed OME-XML", "java.io.IOException") from error
+
+
 @behaviour("assumed after the OME schema: one series for each Image, files named by UUID belong together; recorded 01 small.ome.tif")
 def _ome(text: str, path: Path, together: dict[str, Path]) -> tuple[Series, ...]:
     if text.lstrip().startswith("<?xml"):
@@ -134,9 +142,9 @@ def _ome(text: str, path: Path, together: dict[str, Path]) -> tuple[Series, ...]
     binary_only = root.find(f"{space}BinaryOnly")
     if binary_only is not None:
         main = together.get(binary_only.get("MetadataFile", ""))
-        if main is None or main == path or not main.name.lower().endswith(TIFF_ENDINGS):
+        if main is None or main == path:
             raise Unreadable("Missing metadata file for: {}")
-        return _tiff(main, together)
+        return _tiff(main, together) if main.name.lower().endswith(TIFF_ENDINGS) else _ome_xml(main, together)
     found = []
     for image in root.iter(f"{space}Image"):
         pixels = image.find(f"{space}Pixels")

@@ -15,6 +15,7 @@ from dropbox_import.standin import trouble
 from dropbox_import.standin.sources import note
 
 if TYPE_CHECKING:
+    from dropbox_import.standin.faults import Rule
     from dropbox_import.standin.house import House
     from dropbox_import.standin.sessions import Session
 
@@ -103,50 +104,58 @@ def _answering(name: str, function: Callable[..., Any]) -> Callable[..., None]:
 
 def through(servant: Servant, name: str, given: tuple[Any, ...], effect: Callable[[], Any]) -> Any:
     """One call: logged, struck by a fault if a test wants so, refused if its session is over, then done."""
-    current = given[-1]
-    house = servant.house
-    session = servant.session
-    identity = current.id.name
-    house.faults.log(name, identity, session.user_name if session else "")
+    current, house = given[-1], servant.house
+    session = servant.session or house.sessions.find(current.ctx.get("omero.session.uuid", ""))
+    house.faults.log(name, current.id.name, session.user_name if session else "")
     rule = house.faults.strike(name)
-    late = False
-    if rule is not None:
-        LOG.info("fault %s strikes %s", rule.do, name)
-        if rule.do in ("cut-before", "late"):
-            current.con.close(True)
-            if rule.do == "cut-before":
-                raise trouble.unknown("connection cut")
-            late = True
-            house.faults.wait(rule.seconds)
-        elif rule.do == "hang":
-            house.faults.stopping.wait()
-            raise trouble.unknown("hung")
-        elif rule.do == "delay":
-            house.faults.wait(rule.seconds)
-        elif rule.do == "error":
-            raise trouble.unknown("java.lang.IllegalStateException: a fault was asked for\n\tat stand-in")
-        elif rule.do == "disk-full":
-            servant.disk_full(*given)
-            raise trouble.resource("No space left on device")
-        elif rule.do == "refuse":
-            raise Glacier2.PermissionDeniedException("Internal error. Please contact your administrator:\n a fault was asked for")
-        elif rule.do == "end-session" and session is not None:
-            house.sessions.close(session, "ended by a fault")
-            raise trouble.gone(current)
-    if session is not None and servant.keeps_session_alive and not late:
-        session.touch(name)
+    late = _strike(rule, servant, session, given) if rule is not None else False
     try:
+        if servant.session is not None and servant.keeps_session_alive and not late:
+            servant.session.touch(name)
         answer = effect()
-    except (Ice.Exception, ArithmeticError) as error:
-        if isinstance(error, Ice.Exception):
-            raise
-        raise trouble.unknown(repr(error)) from error
+    except Ice.Exception:
+        raise
     except Exception as error:
         LOG.exception("%s failed in the stand-in", name)
         raise trouble.unknown(f"stand-in: {type(error).__name__}: {error}") from error
+    finally:
+        if late and session is not None:
+            house.sessions.release(session)
     if rule is not None and rule.do == "cut-after":
         current.con.close(True)
     return answer
+
+
+def _strike(rule: Rule, servant: Servant, session: Session | None, given: tuple[Any, ...]) -> bool:
+    """What the fault does before the call. True: the connection is gone, and the effect comes late."""
+    current, house = given[-1], servant.house
+    LOG.info("fault %s strikes %s", rule.do, current.operation)
+    match rule.do:
+        case "cut-before":
+            current.con.close(True)
+            raise trouble.unknown("connection cut")
+        case "late":
+            if session is not None:
+                house.sessions.hold(session)  # a call that is inside the server keeps what it works with
+            current.con.close(True)
+            house.faults.wait(rule.seconds)
+            return True
+        case "hang":
+            house.faults.stopping.wait()
+            raise trouble.unknown("hung")
+        case "delay":
+            house.faults.wait(rule.seconds)
+        case "error":
+            raise trouble.unknown("java.lang.IllegalStateException: a fault was asked for\n\tat stand-in")
+        case "disk-full":
+            servant.disk_full(*given)
+            raise trouble.resource("No space left on device")
+        case "refuse":
+            raise Glacier2.PermissionDeniedException("Internal error. Please contact your administrator:\n a fault was asked for")
+        case "end-session" if session is not None:
+            house.sessions.close(session, "ended by a fault")
+            raise trouble.gone(current)
+    return False
 
 
 class Registry:
