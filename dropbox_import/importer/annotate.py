@@ -142,7 +142,7 @@ def rating(bearer: Bearer, stars: int) -> None:
 def tags(bearer: Bearer, wanted: Sequence[Tag]) -> None:
     """Existing tags first: the owner's own, then those of others if the group's rules let the owner use them; else a new one."""
     for tag in wanted:
-        with bearer.trying(f'tag "{tag.name}"'):
+        with bearer.trying(f'tag "{tag.name}"'), bearer.session.making:
             _tag(bearer, tag)
 
 

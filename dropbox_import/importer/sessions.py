@@ -40,6 +40,7 @@ class OwnerSession:
         self.attempts: dict[AttemptId, Attempt] = {}
         self.active = 0  # commands that use it now
         self.lost: Any = None  # the client whose connection is of no use any more
+        self.making = threading.RLock()  # around "look, then make" of what several filesets share
         self._lock = threading.RLock()
         self._repository: Any = None
 

@@ -31,6 +31,11 @@ class Ready:
 
 def find_or_make(session: OwnerSession, target: Target) -> Ready:
     """Asked again after a crash it finds what the first call made."""
+    with session.making:
+        return _find_or_make(session, target)
+
+
+def _find_or_make(session: OwnerSession, target: Target) -> Ready:
     place = resolve(session, session.record.group_id, target)
     if place.group.id != session.record.group_id:
         raise TargetUnusable("The target is in another group than the session.", hint="Resolve it again.", code="other-group")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -194,14 +194,16 @@ class Importer:
         blocks = [from_plain(KeyValues, each) for each in args.get("key_values") or ()]
         with self._session(job) as session:
             bearer = Bearer(session, KINDS[args["on"]], [each.id for each in images], args["marker"], job)
-            if args.get("image") and args["on"] == "image":
-                rename(bearer, from_plain(ImageRule, args["image"]), images)
-            key_values(bearer, [each for each in blocks if each.on == args["on"]])
-            tags(bearer, [from_plain(Tag, each) for each in args.get("tags") or ()])
-            comments(bearer, args.get("comments") or ())
-            if args.get("rating"):
-                rating(bearer, int(args["rating"]))
-            attach(bearer, [FileToAttach.from_args(each) for each in args.get("attachments") or ()])
+            # several drops may say the same about a container at the same moment
+            with nullcontext() if bearer.kind == "Image" else session.making:
+                if args.get("image") and args["on"] == "image":
+                    rename(bearer, from_plain(ImageRule, args["image"]), images)
+                key_values(bearer, [each for each in blocks if each.on == args["on"]])
+                tags(bearer, [from_plain(Tag, each) for each in args.get("tags") or ()])
+                comments(bearer, args.get("comments") or ())
+                if args.get("rating"):
+                    rating(bearer, int(args["rating"]))
+                attach(bearer, [FileToAttach.from_args(each) for each in args.get("attachments") or ()])
             return {"made": bearer.made, "refused": bearer.refused}
 
     def discard(self, job: Job) -> dict[str, Any]:

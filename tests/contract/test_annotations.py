@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -136,3 +137,21 @@ def test_an_unfinished_round_is_completed(images: Images) -> None:
     images.images = whole
     (made,) = images.annotate(comments=["x"])["made"]
     assert made.startswith(f"Image:{whole[1]['id']} <- CommentAnnotation:")
+
+
+def test_filesets_that_want_one_new_tag_at_once_share_it(images: Images) -> None:
+    name, told = f"new {next(_tags)}", []
+    parts = [[each] for each in images.images] * 2
+
+    def annotate(part: list[dict[str, Any]]) -> None:
+        given = {"session": images.session, "marker": images.marker, "on": "image", "objects": part}
+        told.append(images.driver.do("annotate", **given, tags=[{"name": name}]))
+
+    threads = [threading.Thread(target=annotate, args=(part,)) for part in parts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(each["refused"] == [] for each in told)
+    assert len(images.rows("select t.id from TagAnnotation t where t.textValue=:t", t=name)) == 1
+    assert sum(len(each["made"]) for each in told) == 2

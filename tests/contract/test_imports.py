@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -212,6 +213,20 @@ def test_strange_names_and_an_empty_companion(driver: Driver, session: int, tmp_
     one = Import(driver, session, tmp_path, ["Zürich 50% µm.tif", "notes.txt"])
     one.whole()
     assert one.confirm()["problems"] == []
+
+
+def test_four_filesets_at_once_in_one_session(driver: Driver, session: int, dataset: int, tmp_path: Path) -> None:
+    for number in range(4):
+        a_tiff(tmp_path / f"{number}.tif", 40 + number)
+    imports = [Import(driver, session, tmp_path, [f"{number}.tif"], dataset=dataset) for number in range(4)]
+    threads = [threading.Thread(target=one.whole) for one in imports]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    told = [one.confirm() for one in imports]
+    assert [each["state"] for each in told] == ["complete"] * 4
+    assert [each["images"][0]["size"][0] for each in told] == [40, 41, 42, 43]
 
 
 def test_another_session_of_the_owner_cannot_touch_the_process(driver: Driver, world: World, session: int, tmp_path: Path) -> None:

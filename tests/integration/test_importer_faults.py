@@ -48,6 +48,19 @@ def test_a_server_that_is_silent_is_not_waited_for(server: Server, one: Import) 
     assert one.look_up() == []
 
 
+def test_a_write_that_is_never_answered_ends_the_upload_and_can_be_taken_up(server: Server, one: Import) -> None:
+    one.begin()
+    _faults(server, {"operation": "write", "do": "hang", "nth": 2})
+    with pytest.raises(ServerUnavailable) as silent:
+        one.send()
+    assert silent.value.kind == "no-answer"
+    _faults(server)
+    one.sent = one.send()
+    one.commit()
+    assert one.wait()["state"] == "done"
+    assert one.confirm()["problems"] == []
+
+
 @pytest.mark.parametrize(("do", "begun"), [("cut-before", 0), ("cut-after", 1)])
 def test_a_begin_whose_answer_is_lost_is_found_by_its_token(server: Server, one: Import, do: str, begun: int) -> None:
     _faults(server, {"operation": "importFileset", "do": do})
