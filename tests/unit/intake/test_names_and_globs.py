@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import time
 
 import pytest
 from hypothesis import given
@@ -77,11 +76,10 @@ def test_within_one_folder_it_is_the_shells_matching(pattern: str, name: str) ->
     assert ranges_backwards or matches(pattern, name) is fnmatch.fnmatchcase(name, pattern)
 
 
-def test_a_hostile_pattern_takes_no_time() -> None:
-    began = time.perf_counter()
+def test_a_hostile_pattern_ends() -> None:
+    # With a matcher that tries all ways these would run into the limit of time for a test.
     assert not matches("*a" * 60 + "b", "a" * 255)
     assert not matches("**/a/" * 30 + "b", "/".join("a" * 100))
-    assert time.perf_counter() - began < 2
 
 
 def problems(*entries: Entry, uid: int | None = None) -> list[str]:

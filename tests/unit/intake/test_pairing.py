@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 
 import pytest
 from hypothesis import given
@@ -93,20 +92,6 @@ def test_no_file_is_asked_about_in_a_folder_that_is_a_member() -> None:
 
     pair(listing_of(entries_of(["run7.yaml", "run7/meta.json", "x.zarr/zarr.json", ".hidden.yaml", "a.czi"])), ask)
     assert asked == ["run7.yaml"]
-
-
-def test_many_drops_are_paired_in_time_that_grows_with_their_number() -> None:
-    def seconds(count: int) -> float:
-        paths = [name for number in range(count) for name in (f"img{number}.tif", f"img{number}.yaml")]
-        texts = {path: T for path in paths if path.endswith(".yaml")}
-        request = parse_sidecar(T.encode(), "x.yaml")
-        listing = listing_of(entries_of(paths))
-        began = time.perf_counter()
-        assert len(pair(listing, lambda entry: Asked(request) if entry.path in texts else None)) == count
-        return time.perf_counter() - began
-
-    few = min(seconds(200) for _ in range(3))
-    assert seconds(2000) < 60 * few
 
 
 NAMES = st.sampled_from(
