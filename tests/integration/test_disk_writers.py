@@ -70,7 +70,8 @@ print(slow, flush=True)
         while process.poll() is None:
             answers.add(being_written(path))
         assert process.stdout is not None
-        assert float(process.stdout.read()) < 1.0
+        # A lease that is kept would hold a writer for 45 seconds; a busy machine holds it for a moment.
+        assert float(process.stdout.read()) < 10
     assert Writing.CLOSED in answers
     assert Writing.UNKNOWN not in answers
 
