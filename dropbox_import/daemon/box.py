@@ -149,8 +149,8 @@ class BoxRunner:
         now = self._clock.monotonic()
         due = [self._next_scan, self._next_beat, now + _LONGEST_SLEEP]
         due += [when for one in self._active.values() if (when := one.next_due(now)) is not None]
-        if self._shared.outage.down:
-            due.append(self._shared.outage.due)
+        if self._shared.outage.down and self._shared.outage.due > now:
+            due.append(self._shared.outage.due)  # once it is due, the try's own answer wakes this thread
         return max(0.0, min(due) - now)
 
     def _drain_inbox(self, timeout: float) -> None:

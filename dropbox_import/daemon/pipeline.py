@@ -221,6 +221,7 @@ class Pipeline:
 
     def _dispatch(self, active: Active, step: Step, order: Order, worker: int | None) -> None:
         if order.do == "end_session" and self._shared.book.holds_anything(order.session):
+            self._shared.outage.undecided()
             active.pause(step, self._shared.clock.monotonic() + 1.0)
             return
         self._commands += 1

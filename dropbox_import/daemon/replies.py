@@ -25,6 +25,7 @@ _POLL_FIRST, _POLL_LONGEST = 0.2, 5.0
 _ASK_AGAIN = 30.0
 _UNKNOWN_PAUSE = 2.0
 _MOST_CONFIRMS = 20
+_MOST_WATCHED = 20  # polls of a start whose outcome is unknown: a minute
 _OF_THE_DROP = frozenset({Do.INSPECT, Do.OPEN_SESSION, Do.RESOLVE, Do.TARGET})
 _OF_AN_ATTEMPT = frozenset({Do.SEND, Do.COMMIT, Do.POLL})
 _CONNECTION_GONE = frozenset({"connection-lost", "no-answer", "session-gone", "unreachable"})
@@ -81,6 +82,7 @@ class Replies:
         elif step.do is Do.POLL:
             tries = active.tries(step)
             active.pause(step, shared.clock.monotonic() + min(_POLL_LONGEST, _POLL_FIRST * 1.5**tries))
+            self._not_started(active, step, order, result)
         else:
             self._not_confirmed(active, step, result)
 
@@ -113,6 +115,15 @@ class Replies:
         if order.do != "session_state":
             active.succeeded(step)
         return True
+
+    def _not_started(self, active: Active, step: Step, order: Order, result: dict[str, object]) -> None:
+        """The call that starts the import may never have left us: watched for a minute, then fenced off and begun anew."""
+        attempt = active.claim.drop.filesets[step.key].attempt
+        unknown = attempt is not None and attempt.phase is Phase.COMMIT and result.get("name") == "no-handle"
+        if unknown and active.tries(step) >= _MOST_WATCHED:
+            self._let_go(active, step.key, order.attempt)
+            active.claim.append(Record("lost", {"why": "OMERO has not started the import"}, step.key))
+            active.succeeded(step)
 
     def _not_confirmed(self, active: Active, step: Step, result: dict[str, object]) -> None:
         """OMERO said that the import is done, but the images are not whole (yet): asked again, and in the end told."""
