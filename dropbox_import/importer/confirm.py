@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,8 @@ from dropbox_import.importer.sessions import OwnerSession
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
+    """`files` whose checksum is not known have "" there and are compared by size."""
+
     owner: str
     group: str
     dataset: int | None = None
@@ -35,10 +37,12 @@ def confirm(session: OwnerSession, fileset: int, wanted: Wanted) -> dict[str, An
     finished = bool(status) and status[0][0] == "Finished" and not any(is_pending(row[3]) for row in rows)
     if not finished:
         return {"state": "incomplete", "images": [_image(row, sizes) for row in rows], "problems": []}
-    problems = _strangers(rows, wanted) + _files(session, fileset, wanted.files)
+    stored = files_of(session, fileset)
+    problems = _strangers(rows, wanted) + _files(stored, wanted.files)
     if wanted.dataset is not None:
         problems += _place(session, rows, wanted.dataset)
-    return {"state": "complete", "images": [_image(row, sizes) for row in rows], "problems": problems}
+    files = [{"client_path": path, "size": size, "sha1": sha1} for path, (size, sha1) in stored.items()]
+    return {"state": "complete", "images": [_image(row, sizes) for row in rows], "problems": problems, "files": files}
 
 
 def _image(row: Sequence[Any], sizes: dict[int, list[int]]) -> dict[str, Any]:
@@ -67,13 +71,13 @@ def _strangers(rows: Sequence[Sequence[Any]], wanted: Wanted) -> list[str]:
     ]
 
 
-def _files(session: OwnerSession, fileset: int, sent: Sequence[Sent]) -> list[str]:
-    stored = files_of(session, fileset)
-    return [
-        f'The checksum of "{each.client_path}" in OMERO is not that of the file.'
-        for each in sent
-        if stored.get(each.client_path) != (each.size, each.sha1)
-    ]
+def _files(stored: Mapping[str, tuple[int | None, str | None]], sent: Sequence[Sent]) -> list[str]:
+    problems = []
+    for each in sent:
+        size, sha1 = stored.get(each.client_path, (None, None))
+        if size != each.size or (each.sha1 and sha1 != each.sha1):
+            problems.append(f'"{each.client_path}" in OMERO is not equal to the file that was dropped.')
+    return problems
 
 
 def _place(session: OwnerSession, rows: list[list[Any]], dataset: int) -> list[str]:

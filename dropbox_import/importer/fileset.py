@@ -24,7 +24,7 @@ from dropbox_import.importer.sessions import OwnerSession
 TOKEN_NS = "dropbox-import/token"
 CHECKSUM = "SHA1-160"
 PENDING = "Pending..."
-BEGIN_SECONDS = 300.0
+BEGIN_SECONDS = 100.0
 _META = ("drop", "instance", "session", "attempt")
 
 

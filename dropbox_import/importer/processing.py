@@ -22,9 +22,12 @@ STEPS = 5
 
 
 def commit(session: OwnerSession, attempt: Attempt, teller: Teller) -> None:
-    """Tells the server that all is there: the import starts. Never called twice by us on one fileset: a second call imports again."""
+    """Tells the server that all is there: the import starts. Never called twice by us on one fileset: a second call imports again.
+
+    Raises TryLater "checksum" with effect "none" if the server does not have the right bytes: they are to be sent again.
+    """
     if not attempt.sent:
-        raise with_effect(OutcomeUnknown("The files of this import are not all sent.", hint=WAITS, code="not-sent"), "none")
+        raise TryLater("The files of this import are not all sent.", hint=WAITS, code="checksum")
     with calling("asking how far the import is"):
         rows = session.ask(queries.UPLOAD_STATUS, f=attempt.fileset)
     if rows and rows[0][0] == "Finished":
@@ -44,7 +47,7 @@ def _refused(error: DropboxImportError) -> DropboxImportError:
     if isinstance(cause, omero.ChecksumValidationException):
         return TryLater("What OMERO stored is not what was sent.", hint=WAITS, code="checksum")
     if cause is not None and "NullPointerException" in str(getattr(cause, "unknown", "")):
-        return with_effect(TryLater("OMERO says that bytes are missing.", hint=WAITS, code="missing-bytes"), "none")
+        return TryLater("OMERO says that bytes are missing.", hint=WAITS, code="checksum")
     return error
 
 

@@ -114,6 +114,17 @@ class OwnerSession:
             if code == "connection-lost" or (code == "no-answer" and self.active == 1):
                 self.lost = used
 
+    def is_alive(self) -> bool:
+        """Whether the session can be used; connects again only if it must, because others may be in the middle of a call."""
+        used = self.client
+        if self.lost is used:
+            return self.recover(used)
+        try:
+            self.keep_alive()
+        except DropboxImportError:
+            return self.recover(used)
+        return True
+
     def recover(self, used: Any) -> bool:
         """After a call through the client `used` failed as if session or connection were gone: is the session joined (again)?
 

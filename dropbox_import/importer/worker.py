@@ -81,7 +81,7 @@ class Importer:
         with self._lock:
             session = self._sessions.get(number)
         if session is not None:
-            alive = session.reconnect()
+            alive = session.is_alive()
         else:
             session = sessions.join_session(self._server(), self._clock, number)
             alive = session is not None
@@ -183,7 +183,7 @@ class Importer:
     def confirm(self, job: Job) -> dict[str, Any]:
         args = job.args
         job.in_call("confirm")
-        files = tuple(Sent(each["client_path"], each["size"], each["sha1"]) for each in args.get("files") or ())
+        files = tuple(Sent(each["client_path"], each["size"], each.get("sha1") or "") for each in args.get("files") or ())
         with self._session(job) as session:
             return confirm(session, args["fileset"], Wanted(args["owner"], args["group"], args.get("dataset"), files))
 

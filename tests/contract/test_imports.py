@@ -32,7 +32,9 @@ def test_an_image_arrives_where_and_how_it_was_wanted(driver: Driver, world: Wor
     one = Import(driver, session, tmp_path, ["cells.tif"], dataset=dataset, name="HeLa", description="day 3")
     (image,) = one.whole()
     told = one.confirm()
-    assert (told["state"], told["problems"]) == ("complete", [])
+    assert (told["state"], told["problems"], told["files"]) == ("complete", [], one.sent)
+    sizes = [{"client_path": each["client_path"], "size": each["size"] + 1} for each in one.sent]
+    assert len(one.confirm(files=sizes)["problems"]) == 1
     assert (image["name"], image["series"], image["size"], image["dataset"]) == ("HeLa", 0, [20, 20, 1, 1, 1], dataset)
     with pytest.raises(OutcomeUnknown) as over:
         one.do("poll")
@@ -56,6 +58,7 @@ def test_the_token_tells_every_stage(driver: Driver, session: int, tmp_path: Pat
     assert begun["files"] == [{"client_path": "contract/alice/a.tif", "size": None, "sha1": None}]
     assert one.confirm()["state"] == "none"
     sent = one.send()
+    assert (one.do("poll")["state"], one.do("poll")["name"]) == ("running", "no-handle")
     (uploaded,) = one.look_up()
     assert (uploaded["files"], uploaded["committed"]) == (sent, False)
     one.commit()
@@ -140,13 +143,12 @@ def test_missing_bytes_are_refused(driver: Driver, session: int, tmp_path: Path)
     a_tiff(tmp_path / "a.tif")
     one = Import(driver, session, tmp_path, ["a.tif"])
     one.begin()
-    with pytest.raises(OutcomeUnknown) as early:
+    with pytest.raises(TryLater, match="not all sent"):
         one.commit()
-    assert (early.value.kind, effect_of(early.value)) == ("not-sent", "none")
     one.attempt().sent = (Sent("contract/alice/a.tif", 1, "0" * 40),)
-    with pytest.raises(TryLater) as refused:
+    with pytest.raises(TryLater, match="bytes are missing") as refused:
         one.commit()
-    assert (refused.value.kind, effect_of(refused.value)) == ("missing-bytes", "none")
+    assert (refused.value.kind, effect_of(refused.value)) == ("checksum", "none")
     assert one.look_up()[0]["committed"] is False
 
 
