@@ -19,7 +19,7 @@ from dropbox_import.daemon.shared import Shared
 from dropbox_import.disk import files
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.disk.volumes import free_bytes
-from dropbox_import.errors import DropboxImportError, JournalDamaged, ShareUnavailable, TryLater
+from dropbox_import.errors import DropboxImportError, JournalDamaged, Rejected, ShareUnavailable, TryLater
 from dropbox_import.intake import Intake
 from dropbox_import.model import Candidate, Waiting
 from dropbox_import.settings import Box
@@ -253,8 +253,8 @@ class BoxRunner:
             claim = claims.take(self.layout, self._shared.instance.name, candidate, self._clock)
         except FileNotFoundError:
             return  # it left the folder since the scan; what was begun of the claim is removed at the next one
-        except OSError as error:
-            trouble = as_ours(error, f"taking {candidate.sidecar.path}")
+        except (OSError, Rejected) as error:
+            trouble = error if isinstance(error, Rejected) else as_ours(error, f"taking {candidate.sidecar.path}")
             self._pipeline.put_back[name] = now + self._shared.settings.retry.delays[0]
             log.warning("%s waits: %s", candidate.sidecar.path, trouble.sentence, extra={"owner": candidate.owner, "step": "claim"})
             return

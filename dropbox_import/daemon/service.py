@@ -35,6 +35,7 @@ _SESSION_IDLE = 90.0
 _SESSION_BEAT = 120.0  # OMERO ends a session of ours after 10 idle minutes
 _DRAIN_SECONDS = 60.0
 _RESTING_SCANS = 2
+_WATCHER_LOOK = 30.0
 
 
 class StopRequest:
@@ -131,6 +132,7 @@ class _Service:
         self._stop = stop
         self._clock = shared.clock
         self._next_status = 0.0
+        self._next_look = 0.0
         self._ending = 0
         self._rest_since: dict[BoxRunner, int] = {}
 
@@ -147,6 +149,7 @@ class _Service:
         try:
             while not self._stop.draining.is_set() and not (once and self._nothing_left(started)):
                 self._tend()
+                self._look_after(wakes)
                 self._stop.draining.wait(_TICK)
             self._drain()
         finally:
@@ -171,6 +174,15 @@ class _Service:
         if now >= self._next_status:
             self._next_status = now + _STATUS_SECONDS
             self._write_status(running=True)
+
+    def _look_after(self, wakes: list[Wake]) -> None:
+        """A watcher dies with its share; the scans go on without it, and now and then it is started anew."""
+        now = self._clock.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + _WATCHER_LOOK
+            for wake in wakes:
+                if not wake.healthy():
+                    wake.start()
 
     def _keep_alive(self, session: Session) -> None:
         self._shared.book.touch(session.number)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dropbox_import.clock import Clock
 from dropbox_import.disk import files, seal
-from dropbox_import.disk.facts import NotAPlainFile, facts
+from dropbox_import.disk.facts import NotAPlainFile, facts, read_below
 from dropbox_import.errors import ClaimLost
 from dropbox_import.model import Candidate, FileFacts
 from dropbox_import.plain import from_plain, to_plain
@@ -85,7 +85,7 @@ def take(box: Layout, instance: str, candidate: Candidate, clock: Clock) -> Clai
         target = path / layout.REFERENCES / reference.path
         if not target.parent.is_dir():
             files.make_dirs(target.parent, 0o700)
-        files.copy_in(origin / reference.path, target)
+        files.copy_in(origin / reference.path, target, base=origin)
         files.sync_dir(target.parent)
     files.write_new(path / layout.REQUEST, json.dumps(to_plain(candidate.request), indent=1).encode() + b"\n")
     claim = Claim(box, path, Journal.create(path / layout.JOURNAL, clock))
@@ -123,10 +123,15 @@ def gather(claim: Claim) -> None:
     candidate = claim.drop.candidate
     assert candidate is not None
     _take_sidecar(claim, candidate)
-    if hashlib.sha256(claim.kept_sidecar.read_bytes()).hexdigest() != candidate.sidecar_sha256:
-        claim.append(_release("sidecar-changed", f"{candidate.sidecar.path} was changed while it was being taken"))
-        return
-    if trouble := _take_members(claim, candidate):
+    try:
+        sidecar = read_below(claim.path, claim.kept_sidecar.name, candidate.sidecar.size + 1)
+        if hashlib.sha256(sidecar).hexdigest() != candidate.sidecar_sha256:
+            claim.append(_release("sidecar-changed", f"{candidate.sidecar.path} was changed while it was being taken"))
+            return
+        trouble = _take_members(claim, candidate)
+    except NotAPlainFile as error:
+        trouble = _release("not-a-plain-file", error.sentence)
+    if trouble is not None:
         claim.append(trouble)
         return
     if claim.drop.modes is None:
@@ -134,6 +139,10 @@ def gather(claim: Claim) -> None:
     seal.seal(claim.path)
     for folder in (claim.origin, claim.path):
         files.sync_dir(folder)
+    # Between the look and the rename a user may have put something else in its place; now nobody can any more.
+    if changed := _changed(claim.members, list(candidate.members)):
+        claim.append(changed)
+        return
     claim.append(Record("claimed"))
 
 
@@ -145,7 +154,7 @@ def _take_sidecar(claim: Claim, candidate: Candidate) -> None:
     if claim.kept_sidecar.exists():
         return
     try:
-        files.rename(claim.origin / candidate.sidecar.path, claim.kept_sidecar)
+        files.rename(claim.origin / candidate.sidecar.path, claim.kept_sidecar, base=claim.box.drop)
     except FileNotFoundError:
         # A share may have done the rename and lost the reply: look before believing that a peer won.
         if not claim.kept_sidecar.exists():
@@ -163,7 +172,7 @@ def _take_members(claim: Claim, candidate: Candidate) -> Record | None:
             if changed := _changed(claim.origin, [one for one in candidate.members if one.path.startswith(folder + "/")]):
                 return changed
             _make_parent(target)
-            files.rename(source, target)
+            files.rename(source, target, base=claim.origin)
             touched |= {target.parent, source.parent}
     for member in candidate.members:
         target = claim.members / member.path
@@ -172,7 +181,7 @@ def _take_members(claim: Claim, candidate: Candidate) -> Record | None:
         if changed := _changed(claim.origin, [member]):
             return changed
         _make_parent(target)
-        files.rename(claim.origin / member.path, target)
+        files.rename(claim.origin / member.path, target, base=claim.origin)
         touched |= {target.parent, (claim.origin / member.path).parent}
     for folder_path in sorted(touched, key=str):
         if folder_path.is_dir():

@@ -231,3 +231,27 @@ def test_both_parts_of_a_drop_of_two_outcomes_say_what_concerns_them(lab: Lab) -
     assert "failures" not in results[0]
     assert "state: failed" in results[1]
     assert results[1].count("reason:") == 2
+
+
+def test_a_folder_swapped_for_a_link_after_the_look_brings_nobody_elses_file(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = lab.box.parent / "secret"
+    secret.mkdir()
+    (secret / "1.tif").write_bytes(b"of somebody else")
+    lab.drop("run.yaml", "target: {dataset: HeLa}\nfiles: {include: [sub/1.tif]}\n", {"sub/1.tif": b"mine"})
+    take = claims.take
+    home = lab.layout.drop / "jdoe"
+
+    def swapped(*args: object) -> object:
+        claim = take(*args)  # type: ignore[arg-type]
+        if not (home / "away").exists():
+            (home / "sub").rename(home / "away")
+            (home / "sub").symlink_to(secret)
+        return claim
+
+    monkeypatch.setattr(claims, "take", swapped)
+    lab.start()
+    lab.turns(30)
+    assert (secret / "1.tif").read_bytes() == b"of somebody else"
+    assert lab.server.filesets == {}
+    assert (home / "away/1.tif").read_bytes() == b"mine"
+    assert lab.claims() == []
