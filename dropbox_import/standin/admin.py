@@ -28,7 +28,7 @@ class AdminService(AdminChanges, omero.api.IAdmin):
         return self.house.sessions.caller(self.session, current.ctx)
 
     def _with_members(self, entity: str, row_id: int, current: Any) -> Any:
-        """Loaded with its memberships, both sides of each loaded (read omero-import-protocol 6)."""
+        """Loaded with its memberships, both sides of each loaded (read omero-server AdminImpl)."""
         loader = Loader(self.house, self._caller(current))
         found = loader.by_id(ENTITIES[entity], row_id)
         loader.fetch(found, ("groupExperimenterMap", "parent"))
@@ -62,7 +62,7 @@ class AdminService(AdminChanges, omero.api.IAdmin):
             found.sudoerId, found.sudoerName = rlong(session.sudoer.user), rstring(session.sudoer.name)
         return found
 
-    @operation("read omero-import-protocol 6")
+    @operation("read omero-blitz slice/omero/api/IAdmin.ice")
     def getSecurityRoles(self, current: Any) -> Any:
         return omero.sys.Roles(0, "root", 0, "system", 1, "user", 1, "guest", 2, "guest")
 
@@ -72,57 +72,57 @@ class AdminService(AdminChanges, omero.api.IAdmin):
             raise trouble.usage(f"No such {what}: {name}")
         return self._with_members(entity, rows[0]["id"], current)
 
-    @operation("read omero-import-protocol 6")
+    @operation("read omero-blitz slice/omero/api/IAdmin.ice")
     def lookupExperimenter(self, name: str, current: Any) -> Any:
         return self._named("Experimenter", "omeName", name, "experimenter", current)
 
-    @operation("read omero-import-protocol 6")
+    @operation("read omero-blitz slice/omero/api/IAdmin.ice")
     def lookupGroup(self, name: str, current: Any) -> Any:
         return self._named("ExperimenterGroup", "name", name, "group", current)
 
-    @operation("read omero-import-protocol 6")
+    @operation("read omero-blitz slice/omero/api/IAdmin.ice")
     def getExperimenter(self, row_id: int, current: Any) -> Any:
         return self._named("Experimenter", "id", row_id, "experimenter", current)  # type: ignore[arg-type]
 
-    @operation("read omero-import-protocol 6")
+    @operation("read omero-blitz slice/omero/api/IAdmin.ice")
     def getGroup(self, row_id: int, current: Any) -> Any:
         return self._named("ExperimenterGroup", "id", row_id, "group", current)  # type: ignore[arg-type]
 
-    @operation("read omero-import-protocol 6")
+    @operation("read omero-blitz slice/omero/api/IAdmin.ice")
     def lookupExperimenters(self, current: Any) -> Any:
         return [self._with_members("Experimenter", row["id"], current) for row in self.house.store.where("Experimenter")]
 
-    @operation("read omero-import-protocol 6")
+    @operation("read omero-blitz slice/omero/api/IAdmin.ice")
     def lookupGroups(self, current: Any) -> Any:
         return [self._with_members("ExperimenterGroup", row["id"], current) for row in self.house.store.where("ExperimenterGroup")]
 
-    @operation("read omero-import-protocol 6")
+    @operation("read omero-blitz slice/omero/api/IAdmin.ice")
     def containedExperimenters(self, group: int, current: Any) -> Any:
         rows = self.house.store.where("GroupExperimenterMap", parent=group)
         return [self._with_members("Experimenter", row["child"], current) for row in rows]
 
-    @operation("read omero-import-protocol 6")
+    @operation("read omero-blitz slice/omero/api/IAdmin.ice")
     def containedGroups(self, user: int, current: Any) -> Any:
         rows = self.house.store.where("GroupExperimenterMap", child=user)
         return [self._with_members("ExperimenterGroup", row["parent"], current) for row in rows]
 
-    @operation("read omero-import-protocol 6")
+    @operation("read omero-blitz slice/omero/api/IAdmin.ice")
     def getDefaultGroup(self, user: int, current: Any) -> Any:
         return self._with_members("ExperimenterGroup", self.house.sessions.default_group(user), current)
 
-    @operation("read omero-import-protocol 6")
+    @operation("read omero-blitz slice/omero/api/IAdmin.ice")
     def getMemberOfGroupIds(self, user: Any, current: Any) -> Any:
         return [group for group, _ in self.house.sessions.groups_of(user.id.val)]
 
-    @operation("read omero-import-protocol 6")
+    @operation("read omero-blitz slice/omero/api/IAdmin.ice")
     def getLeaderOfGroupIds(self, user: Any, current: Any) -> Any:
         return [group for group, leads in self.house.sessions.groups_of(user.id.val) if leads]
 
-    @operation("read omero-import-protocol 6")
+    @operation("read omero-blitz slice/omero/api/IAdmin.ice")
     def getCurrentAdminPrivileges(self, current: Any) -> Any:
         return [self._privilege(name) for name in sorted(self._caller(current).privileges)]
 
-    @operation("read omero-import-protocol 6")
+    @operation("read omero-blitz slice/omero/api/IAdmin.ice")
     def getAdminPrivileges(self, user: Any, current: Any) -> Any:
         account = self.house.sessions.by_id.get(user.id.val)
         return [self._privilege(name) for name in sorted(account.privileges)] if account else []
@@ -137,7 +137,7 @@ class AdminService(AdminChanges, omero.api.IAdmin):
 class ConfigService(Servant, omero.api.IConfig):
     """The few settings that a client reads."""
 
-    @operation('read omero-import-protocol 1.4: omero.router.insecure; "" for unknown keys')
+    @operation('read omero-py gateway/__init__.py:1516-2321: omero.router.insecure; "" for unknown keys')
     def getConfigValue(self, key: str, current: Any) -> str:
         if key == "omero.router.insecure" and self.house.tcp_port:
             return f"OMERO.Glacier2/router:tcp -p {self.house.tcp_port} -h @omero.host@"
@@ -147,7 +147,7 @@ class ConfigService(Servant, omero.api.IConfig):
     def getVersion(self, current: Any) -> str:
         return VERSION
 
-    @operation("read omero-import-protocol 6")
+    @operation("read omero-blitz slice/omero/api/IAdmin.ice")
     def getDatabaseUuid(self, current: Any) -> str:
         return self.house.repository
 

@@ -66,12 +66,12 @@ class ServiceFactory(Servant, omero.api.ServiceFactory):
             raise trouble.server_error("SecurityViolation", "Access denied to guest user: omero.grid.SharedResources")
         return self._service(SharedResources, omero.grid.SharedResourcesPrx, "omero.grid.SharedResources")
 
-    @operation("read omero-import-protocol 6")
+    @operation("read omero-blitz slice/omero/API.ice")
     def createRawFileStore(self, current: Any) -> Any:
         proxy = self.house.registry.add_new(FileStore(self.house, self.mine), "omero.api.RawFileStore", self.mine.uuid)
         return omero.api.RawFileStorePrx.uncheckedCast(proxy)
 
-    @operation("read omero-import-protocol 1.2: the server ignores it")
+    @operation("read omero-blitz ServiceFactoryI.java:508-532: the server ignores it")
     def setCallback(self, callback: Any, current: Any) -> None:
         return None
 
@@ -107,7 +107,7 @@ class ServiceFactory(Servant, omero.api.ServiceFactory):
                 answer |= 1 << index
         return answer
 
-    @operation("read omero-import-protocol 6")
+    @operation("read omero-blitz slice/omero/API.ice")
     def getSecurityContexts(self, current: Any) -> Any:
         caller = self.house.sessions.caller(self.mine, {})
         return [Loader(self.house, caller).by_id(ENTITIES["ExperimenterGroup"], group) for group in caller.member_of]

@@ -124,7 +124,7 @@ class StoredFile(Servant, omero.api.RawFileStore):
     def exists(self, current: Any) -> bool:
         return self.path is not None and self.path.exists()
 
-    @operation("recorded 02 truncate; that it only shortens: read omero-import-protocol 3.4")
+    @operation("recorded 02 truncate; that it only shortens: read omero-server RawFileBean")
     def truncate(self, length: int, current: Any) -> bool:
         descriptor = self._open()
         if os.fstat(descriptor).st_size <= length:

@@ -71,12 +71,12 @@ class Handle(Servant, omero.cmd.Handle):
         except Exception as error:
             LOG.info("a callback could not be told %s: %s", name, error)
 
-    @operation("read omero-import-protocol 6: called back over the client's own connection")
+    @operation("read omero-blitz slice/omero/cmd/API.ice: called back over the client's own connection")
     def addCallback(self, callback: Any, current: Any) -> None:
         proxy = current.con.createProxy(callback.ice_getIdentity())
         self._callbacks[callback.ice_getIdentity().name] = omero.cmd.CmdCallbackPrx.uncheckedCast(proxy.ice_oneway())
 
-    @operation("read omero-import-protocol 6")
+    @operation("read omero-blitz slice/omero/cmd/API.ice")
     def removeCallback(self, callback: Any, current: Any) -> None:
         self._callbacks.pop(callback.ice_getIdentity().name, None)
 

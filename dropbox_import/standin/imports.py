@@ -71,7 +71,7 @@ class ImportProcess(Servant, omero.grid.ImportProcess):
 
     @operation(
         "recorded 02 uploader_semantics, index_out_of_range, upload_after_import_done, 04b joined client; that a file which was not open"
-        " when the beginning client went answers null: read, protocol 3.6 (SessionManagerI.java:406-445)"
+        " when the beginning client went answers null: read, omero-blitz SessionManagerI.java:406-445"
     )
     def getUploader(self, index: int, current: Any) -> Any:
         if not 0 <= index < len(self.entries):
@@ -103,7 +103,9 @@ class ImportProcess(Servant, omero.grid.ImportProcess):
     def getHandle(self, current: Any) -> Any:
         return self._handle
 
-    @operation("recorded 02 wrong_checksum, hash_list_shape, no_bytes_uploaded, verifyUpload_twice; the queue: read, protocol 3.5")
+    @operation(
+        "recorded 02 wrong_checksum, hash_list_shape, no_bytes_uploaded, verifyUpload_twice; the queue: read, omero-server ThreadPool.java:115-135"
+    )
     def verifyUpload(self, hashes: Any, current: Any) -> Any:
         hashes = list(hashes or [])
         if len(hashes) != len(self.entries):

@@ -62,7 +62,7 @@ class Loader:
         row = self.house.store.row(entity.name, row_id)
         return self.load(entity, row) if row is not None else None
 
-    @behaviour("read omero-import-protocol 6: collections unloaded unless fetched, details loaded; enumerations loaded is assumed")
+    @behaviour("read omero-blitz IceMapper: collections unloaded unless fetched, details loaded; enumerations loaded is assumed")
     def load(self, entity: Entity, row: dict[str, Any]) -> Any:
         name = class_of(entity, row)
         found = getattr(omero.model, f"{name}I")(row["id"], True)

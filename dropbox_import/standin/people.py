@@ -11,7 +11,7 @@ from dropbox_import.standin.permissions import Caller
 from dropbox_import.standin.schema import ENTITIES
 from dropbox_import.standin.servants import Servant, operation
 
-SOURCE = "assumed from the Slice comments of IAdmin; which administrators may: read omero-import-protocol 1.5"
+SOURCE = "assumed from the Slice comments of IAdmin; which administrators may: read omero-server LightAdminPrivileges.java:208-213"
 
 
 _DESCRIPTION = ("omeName", "firstName", "middleName", "lastName", "email", "institution")

@@ -75,7 +75,7 @@ class ManagedRepository(Servant, omero.grid.ManagedRepository):
     def listChecksumAlgorithms(self, current: Any) -> Any:
         return [self._algorithm(name) for name in ALGORITHMS]
 
-    @operation("read omero-import-protocol 2.3: the first of the server's list that the client knows, else null")
+    @operation("read omero-blitz omero-blitz.properties:91: the first of the server's list that the client knows, else null")
     def suggestChecksumAlgorithm(self, supported: Any, current: Any) -> Any:
         known = [unwrap(algorithm.value) for algorithm in supported or []]
         return next((self._algorithm(name) for name in ALGORITHMS if name in known), None)

@@ -18,7 +18,7 @@ from dropbox_import.standin.sources import note
 
 LOG = logging.getLogger("standin")
 ROUTER = Ice.Identity("router", "OMERO.Glacier2")
-note("Locator.locate", "read omero-import-protocol 1.3: a client reaches only its own session's categories (SessionManagerI.java:207-213)")
+note("Locator.locate", "read omero-blitz SessionManagerI.java:207-213: a client reaches only its own session's categories")
 note("Closing.closed", "recorded 06_connection_loss_resume_timeouts.json: a lost connection ends what is not detached within half a second")
 
 
@@ -90,39 +90,39 @@ class Router(Servant, Glacier2.Router):
             raise Glacier2.SessionNotExistException
         self.forget(self.key(current.con))
 
-    @operation("read omero-import-protocol 6")
+    @operation("read Glacier2 Router.ice")
     def refreshSession(self, current: Any) -> None:
         if self.client_of(current.con) is None:
             raise Glacier2.SessionNotExistException
 
-    @operation("read omero-import-protocol 1.2")
+    @operation("read omero-py clients.py:567-679")
     def getClientProxy(self, current: Any) -> Any:
         return None
 
-    @operation("read omero-import-protocol 1.2")
+    @operation("read omero-py clients.py:567-679")
     def getServerProxy(self, current: Any) -> Any:
         return current.adapter.createProxy(Ice.Identity("dummy", self._category(current)))
 
-    @operation("read omero-import-protocol 1.2")
+    @operation("read omero-py clients.py:567-679")
     def getCategoryForClient(self, current: Any) -> str:
         return self._category(current)
 
     def _category(self, current: Any) -> str:
         return f"client-{self.key(current.con)}"
 
-    @operation("read omero-import-protocol 1.2")
+    @operation("read omero-py clients.py:567-679")
     def addProxies(self, proxies: Any, current: Any) -> Any:
         return []
 
-    @operation("read omero-import-protocol 1.2")
+    @operation("read omero-py clients.py:567-679")
     def addProxy(self, proxy: Any, current: Any) -> None:
         return None
 
-    @operation("read omero-import-protocol 6: Glacier2.SessionTimeout")
+    @operation("read openmicroscopy etc/templates/grid/templates.xml: Glacier2.SessionTimeout")
     def getSessionTimeout(self, current: Any) -> int:
         return 600
 
-    @operation("read omero-import-protocol 6")
+    @operation("read Glacier2 Router.ice")
     def getACMTimeout(self, current: Any) -> int:
         return 60
 

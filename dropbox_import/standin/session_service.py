@@ -66,11 +66,11 @@ class SessionService(Servant, omero.api.ISession):
     def createSessionWithTimeouts(self, principal: Any, live_ms: int, idle_ms: int, current: Any) -> Any:
         return self._sudo(principal, live_ms, idle_ms, current)
 
-    @operation("read omero-import-protocol 1.5: timeToIdle becomes 0")
+    @operation("read omero-server SessionManagerImpl.java:234-266: timeToIdle becomes 0")
     def createSessionWithTimeout(self, principal: Any, live_ms: int, current: Any) -> Any:
         return self._sudo(principal, live_ms, 0, current)
 
-    @operation("read omero-import-protocol 6; words assumed")
+    @operation("read omero-blitz slice/omero/api/ISession.ice; words assumed")
     def getSession(self, uuid: str, current: Any) -> Any:
         session = self.house.sessions.find(uuid)
         if session is None:

@@ -56,3 +56,20 @@ def counts() -> dict[str, int]:
     """How many behaviours are recorded, read and assumed."""
     found = Counter(entry.kind for entry in _table.values())
     return {kind: found[kind] for kind in KINDS}
+
+
+def main() -> None:
+    """`python -m dropbox_import.standin.sources`: the table and the counts."""
+    import sys  # noqa: PLC0415 - only here
+
+    from dropbox_import.standin import server  # noqa: F401, PLC0415 - fills the table of the module that it imports
+    from dropbox_import.standin.sources import counts as counted  # noqa: PLC0415
+    from dropbox_import.standin.sources import table as entered  # noqa: PLC0415
+
+    for entry in entered():
+        sys.stdout.write(f"{entry.kind:<9} {entry.name:<45} {entry.where}\n")
+    sys.stdout.write(", ".join(f"{number} {kind}" for kind, number in counted().items()) + "\n")
+
+
+if __name__ == "__main__":
+    main()

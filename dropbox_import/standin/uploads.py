@@ -25,6 +25,6 @@ class Uploader(StoredFile):
         self.open = False
         super().finish()
 
-    @operation("read omero-import-protocol 3.4: refused")
+    @operation("read omero-blitz RepoRawFileStoreI.java:96-147: refused")
     def setFileId(self, row_id: int, current: Any) -> None:
         raise trouble.usage("Cannot reset file id for RepoRawFileStore")

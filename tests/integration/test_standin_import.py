@@ -205,6 +205,7 @@ def test_verifying_twice_imports_twice(alice: Any) -> None:
         ("bad.tif", PLAIN[40:300], "Invalid TIFF file: "),
         ("empty.tif", b"", "Invalid TIFF file: "),
         ("text.txt", b"hello", "Unknown file format: "),
+        ("broken.ome.xml", b"<OME", "Malformed OME-XML"),
     ],
 )
 def test_an_unreadable_file_is_an_error_on_init(alice: Any, name: str, data: bytes, words: str) -> None:
