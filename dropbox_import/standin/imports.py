@@ -104,7 +104,7 @@ class ImportProcess(Servant, omero.grid.ImportProcess):
         return self._handle
 
     @operation(
-        "recorded 02 wrong_checksum, hash_list_shape, no_bytes_uploaded, verifyUpload_twice; the queue: read, omero-server ThreadPool.java:115-135"
+        "recorded 02 wrong_checksum, hash_list_shape, no_bytes_uploaded, verifyUpload_twice; its queue: read, ThreadPool.java:115-135"
     )
     def verifyUpload(self, hashes: Any, current: Any) -> Any:
         hashes = list(hashes or [])

@@ -60,11 +60,11 @@ def counts() -> dict[str, int]:
 
 def main() -> None:
     """`python -m dropbox_import.standin.sources`: the table and the counts."""
-    import sys  # noqa: PLC0415 - only here
+    import sys
 
-    from dropbox_import.standin import server  # noqa: F401, PLC0415 - fills the table of the module that it imports
-    from dropbox_import.standin.sources import counts as counted  # noqa: PLC0415
-    from dropbox_import.standin.sources import table as entered  # noqa: PLC0415
+    from dropbox_import.standin import server  # noqa: F401 - fills the table of the module that it imports
+    from dropbox_import.standin.sources import counts as counted
+    from dropbox_import.standin.sources import table as entered
 
     for entry in entered():
         sys.stdout.write(f"{entry.kind:<9} {entry.name:<45} {entry.where}\n")
