@@ -85,7 +85,7 @@ def _fileset_order(step: Step, drop: Drop, state: FilesetState, claim: Path, gro
                 "dataset": (drop.target or {}).get("dataset"),
                 "owner": drop.owner,
                 "group": (drop.resolved or {}).get("group"),
-                "files": confirmable(drop, state),
+                "files": confirmable(drop, state, step.number),
             }
             return Order("importer", "confirm", args, group_session, key)
     raise AssertionError(f"{step.do} is no step for a worker")
@@ -140,10 +140,10 @@ def _begin(drop: Drop, state: FilesetState, session: int) -> Order:
     return Order("importer", "begin", args, session, state.plan.key, number, (intent,))
 
 
-def confirmable(drop: Drop, state: FilesetState) -> list[dict[str, Any]]:
+def confirmable(drop: Drop, state: FilesetState, fileset: int) -> list[dict[str, Any]]:
     """What the server must hold: sizes and checksums as uploaded; sizes alone where a fileset was there before us."""
-    if state.attempt is not None and state.attempt.files:
-        return list(state.attempt.files)
+    if fileset in state.sent:
+        return list(state.sent[fileset])
     paths = client_paths(drop, state)
     return [{"client_path": path, "size": one.size} for path, one in zip(paths, state.plan.files, strict=True)]
 

@@ -78,7 +78,7 @@ def _confirmed(step: Step, drop: Drop, result: dict[str, Any]) -> list[Record]:
     if result["state"] != "complete":
         return []
     state = drop.filesets[step.key]
-    files = list(state.attempt.files) if state.attempt is not None and state.attempt.files else result.get("files", [])
+    files = list(state.sent.get(step.number, ())) or result.get("files", [])
     records = [Record("imported", {"fileset": step.number, "images": result["images"], "files": files}, step.key)]
     return [*(Record("attention", {"text": problem}) for problem in result.get("problems", [])), *records]
 

@@ -56,7 +56,8 @@ class FilesetState:
 
     `looked` is the newest look-up, None when something happened since and it must be asked again.
     `fences` are sessions in which a call of ours may still land: they must be seen ended before a new
-    attempt. `error` is the server's last refusal, until the next attempt.
+    attempt. `error` is the server's last refusal, until the next attempt. `sent` is what was uploaded, by the
+    server's number of the fileset: known even when the attempt is lost.
     """
 
     plan: FilesetPlan
@@ -64,6 +65,7 @@ class FilesetState:
     attempt: Attempt | None = None
     fences: tuple[int, ...] = ()
     error: dict[str, Any] | None = None
+    sent: dict[int, tuple[dict[str, Any], ...]] = field(default_factory=dict)
     looked: dict[str, Any] | None = None
     discarding: int | None = None
     deaths: int = 0
@@ -242,6 +244,8 @@ def _fileset_step(state: FilesetState, record: Record) -> FilesetState:
                 changed = replace(changed, fileset=data["fileset"])
             elif record.kind == "uploaded":
                 changed = replace(changed, files=tuple(data["files"]))
+                if attempt.fileset is not None:
+                    state = replace(state, sent={**state.sent, attempt.fileset: changed.files})
             elif record.kind == "answered":
                 changed = replace(changed, answer=data)
                 error = data if data["state"] == "error" else None
