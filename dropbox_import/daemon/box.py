@@ -123,6 +123,7 @@ class BoxRunner:
                 log.exception("a bug in the box %s; it goes on in a moment", self.box.path)
                 self._trouble = DropboxImportError(f"an internal error ({type(error).__name__}); the log has its story")
                 self._stop.wait(_LONGEST_SLEEP)
+        self._heartbeat(self._clock.monotonic(), accepting=False)
         for active in self._active.values():
             active.claim.close()
 
@@ -185,7 +186,7 @@ class BoxRunner:
             self._trouble = None
         return False
 
-    def _heartbeat(self, now: float) -> None:
+    def _heartbeat(self, now: float, *, accepting: bool = True) -> None:
         self._next_beat = now + HEARTBEAT_SECONDS
         self._beat += 1
         facts = {
@@ -194,7 +195,7 @@ class BoxRunner:
             "pid": os.getpid(),
             "interval": HEARTBEAT_SECONDS,
             "beat": self._beat,
-            "accepting": not self._shared.draining.is_set(),
+            "accepting": accepting and not self._shared.draining.is_set(),
         }
         if self.layout.marker.exists():
             try:

@@ -14,7 +14,7 @@ from dropbox_import.spool.journal import Record, read
 from dropbox_import.spool.layout import Layout
 
 _SAYS = {
-    "intent": "seen as ready; what it asks for was written down",
+    "intent": "seen; what it asks for was written down",
     "seal": "closed to users",
     "claimed": "taken out of the drop folder",
     "release": "is put back into the drop folder",
@@ -144,5 +144,5 @@ def _id_of(path: Path, drop: Drop) -> str:
 def _why(drop: Drop) -> str:
     told = reports.failures(drop)
     if told:
-        return "; ".join(failure.sentence for _, failure in told)
+        return "; ".join(text for _, failure in told for text in (failure.sentence, *failure.mistakes))
     return "; ".join(drop.attention)
