@@ -14,7 +14,7 @@ from dropbox_import.importer.annotate import Bearer
 from dropbox_import.importer.errors import calling
 from dropbox_import.model import ImageRule
 
-_FIELD = re.compile(r"\{(series|series_name)(?::0?(\d{1,2})d?)?\}")
+_FIELD = re.compile(r"\{(?:series(?::(0?[1-9]?d))?|(series_name))\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +40,19 @@ def rendered(text: str, image: Pictured) -> str:
     """`text` with {series}, {series:02d} and {series_name} filled in; every other brace is literal."""
 
     def value(match: re.Match[str]) -> str:
-        if match[1] == "series_name":
+        if match[2]:
             return image.series_name or image.name
-        return str(image.series).zfill(int(match[2] or 0))
+        return format(image.series, match[1] or "d")
 
     return _FIELD.sub(value, text)
 
 
 def wanted_texts(rule: ImageRule, image: Pictured, description: str) -> tuple[str | None, str | None]:
-    """The new name and description, each None where it stays. What has no series template was set by `begin` already."""
+    """The new name and description, each None where it stays. A name without a series and a whole description were set by `begin`."""
     name = rendered(rule.name, image) if rule.name is not None and has_series(rule.name) else None
-    if rule.description is None or not (rule.append or has_series(rule.description)):
+    text = rule.description
+    if text is None or not rule.append:
         return name, None
-    text = rendered(rule.description, image)
-    if not rule.append:
-        return name, text
     if description == text or description.endswith("\n" + text):
         return name, None
     return name, f"{description}\n{text}" if description else text
@@ -62,7 +60,7 @@ def wanted_texts(rule: ImageRule, image: Pictured, description: str) -> tuple[st
 
 def rename(bearer: Bearer, rule: ImageRule, images: Sequence[Pictured]) -> None:
     """Gives images their names and descriptions; one that has them already is left alone."""
-    if not (has_series(rule.name) or rule.append or has_series(rule.description)):
+    if not (has_series(rule.name) or rule.append):
         return
     with calling("reading the names of the images"):
         rows = {int(row[0]): (str(row[1]), str(row[2] or "")) for row in bearer.rows(queries.IMAGE_TEXTS)}

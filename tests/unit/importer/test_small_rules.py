@@ -101,7 +101,7 @@ def test_a_cut_session_file_says_nothing(tmp_path: Path) -> None:
         ("{series:02d}_{series_name}", "03_left eye"),
         ("a{series}", "a3"),
         ("{other} {series_name}", "{other} left eye"),
-        ("{series:3}", "003"),
+        ("{series:d}{series:2d}", "3 3"),
     ],
 )
 def test_series_in_names(template: str, name: str) -> None:
