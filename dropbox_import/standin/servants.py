@@ -92,7 +92,7 @@ def _answering(name: str, function: Callable[..., Any]) -> Callable[..., None]:
         try:
             answer = through(self, name, given, lambda: function(self, *given))
         except Exception as error:  # every error is the caller's to see
-            cb.ice_exception(error)
+            cb.ice_exception(error if isinstance(error, Ice.Exception) else trouble.unknown(repr(error)))
             return
         if void:
             cb.ice_response()

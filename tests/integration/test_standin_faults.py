@@ -199,6 +199,15 @@ def test_a_client_that_goes_after_verify_does_not_stop_its_import(server: Runnin
     assert until(lambda: [row for row in ask(other, IMAGES, f=[made]) if row[1] != "Pending..."])
 
 
+def test_a_fault_that_does_not_exist_is_told(server: RunningStandin) -> None:
+    client = server.log_in("alice")
+    query = client.sf.getQueryService()
+    server.faults({"operation": "find", "do": "no such thing"})
+    with pytest.raises(Ice.UnknownException) as caught:
+        query.find("Image", 1)
+    assert "no such thing" in caught.value.unknown
+
+
 def test_calls_are_logged_by_name_and_user(server: RunningStandin) -> None:
     before = len(server.calls())
     server.log_in("alice").sf.getAdminService().getEventContext()
