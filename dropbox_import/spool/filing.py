@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -158,16 +159,28 @@ def _user_mode(folder: Path) -> int:
 
 
 def _open_to_user(claim: Claim, user: str) -> None:
-    """The old modes again, and the folder itself to the one who wrote the sidecar, where this account may give it."""
+    """The old modes again; and the folders that we made go to the one who wrote the sidecar, where this account may give them."""
     restore_modes(claim)
     modes = [from_plain(seal.OldMode, mode) for mode in claim.drop.modes or ()]
     mode = _user_mode(claim.box.drop / user)
     writer = next((one for one in modes if one.path == claim.kept_sidecar.name), None)
     mine = claim.path.stat()
+    made = _made_by_us(claim, modes, mine.st_uid)
     if writer is not None:
         try:
-            seal.restore(claim.path, (seal.OldMode(".", mode, writer.uid, writer.gid),))
+            seal.restore(claim.path, tuple(seal.OldMode(path, mode, writer.uid, writer.gid) for path in made))
             return
         except PermissionError:
-            pass  # without the right to give files away the folder stays ours, readable by the user
-    seal.restore(claim.path, (seal.OldMode(".", mode, mine.st_uid, mine.st_gid),))
+            pass  # without the right to give files away the folders stay ours, readable by the user
+    seal.restore(claim.path, tuple(seal.OldMode(path, mode, mine.st_uid, mine.st_gid) for path in made))
+
+
+def _made_by_us(claim: Claim, modes: Iterable[seal.OldMode], us: int) -> tuple[str, ...]:
+    """The claim's folder and those in it that no user made: closed from their beginning, so that no older mode is known of them."""
+    candidate = claim.drop.candidate
+    assert candidate is not None
+    whole = tuple(f"{layout.MEMBERS}/{folder}/" for folder in candidate.whole_folders)
+    theirs = {one.path for one in modes if (one.mode, one.uid) != (0o700, us)}
+    folders = [path for path in sorted(claim.path.rglob("*")) if path.is_dir() and not path.is_symlink()]
+    names = [path.relative_to(claim.path).as_posix() for path in folders]
+    return (".", *(name for name in names if name not in theirs and not f"{name}/".startswith(whole)))

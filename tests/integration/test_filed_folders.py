@@ -1,0 +1,56 @@
+"""What users find in done/ and failed/: folders that they can enter, with their own modes inside."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.lab import Lab
+
+FILES = 'target: {dataset: HeLa}\nfiles: {include: ["deep/run7", "sub/a.tif"]}\n'
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+if sys.platform != "win32":
+
+    @pytest.mark.parametrize("wanted", [0o755, 0o750])
+    def test_a_user_can_enter_every_folder_of_a_filed_drop(tmp_path: Path, wanted: int) -> None:
+        lab = Lab(tmp_path)
+        home = lab.layout.drop / "jdoe"
+        home.chmod(wanted)
+        lab.drop("x.yaml", FILES, {"deep/run7/a.tif": b"image-a", "deep/run7/own/b.tif": b"image-b", "sub/a.tif": b"image-c"})
+        (home / "deep" / "run7" / "own").chmod(0o711)
+        lab.life()
+        (filed,) = lab.filed("done")
+        assert [mode(filed / name) for name in (".", "d", "d/deep", "d/sub")] == [wanted] * 4
+        assert mode(filed / "d" / "deep" / "run7" / "own") == 0o711
+
+    def test_a_private_folder_that_was_dropped_whole_stays_private(tmp_path: Path) -> None:
+        lab = Lab(tmp_path)
+        lab.drop("run7.yaml", "target: {dataset: HeLa}\n", {"run7/a.tif": b"image-a", "run7/b.tif": b"image-b"})
+        (lab.layout.drop / "jdoe" / "run7").chmod(0o700)
+        lab.life()
+        (filed,) = lab.filed("done")
+        assert mode(filed / "d") == 0o755
+        assert mode(filed / "d" / "run7") == 0o700
+
+    def test_what_failed_can_be_taken_back_by_its_owner(tmp_path: Path) -> None:
+        """As root the folders go to the one who wrote the sidecar; otherwise that is ourselves."""
+        owner = 65534 if os.geteuid() == 0 else os.geteuid()
+        lab = Lab(tmp_path)
+        lab.drop("bad.yaml", "target: {dataset: HeLa}\n", {"bad.tif": b"bad-image"})
+        home = lab.layout.drop / "jdoe"
+        for path in (home, home / "bad.yaml", home / "bad.tif"):
+            os.chown(path, owner, -1)
+        lab.life()
+        (filed,) = lab.filed("failed")
+        for name in (".", "d", "d/bad.tif", "bad.yaml"):
+            assert (filed / name).stat().st_uid == owner, name
+            assert mode(filed / name) in (0o755, 0o644), name
