@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 Post = Callable[[Active, Step, Order, Reply], None]
 
 _RELEASED_PAUSE = 30.0  # seconds before a drop that was put back is taken again
-_MOST_INSPECTIONS = 3
 
 
 class Pipeline:
@@ -128,7 +127,9 @@ class Pipeline:
 
     def _messages(self, active: Active) -> None:
         """N1: one message for the drop, and one for the administrator where something needs a look."""
-        claim, drop = active.claim, active.claim.drop
+        claim = active.claim
+        self._compare_again(claim)
+        drop = claim.drop
         outbox = claim.box.outbox(self._shared.instance.name)
         request = drop.candidate.request if drop.candidate else None
         people = {"to": list(request.notify) if request else [], "email": (drop.resolved or {}).get("email")}
@@ -136,6 +137,15 @@ class Pipeline:
         if text := reports.attention(drop):
             write_message(outbox, drop.id, "attention", {"text": text})
         claim.append(Record("messages"))
+
+    @staticmethod
+    def _compare_again(claim: claims.Claim) -> None:
+        """A write handle that was open before the seal outlives it: what changed after the upload is told, never filed as plainly done."""
+        for state in claim.drop.good:
+            changed = claims.changed_since(claim, state.plan.files)
+            text = f"{', '.join(changed)} changed on disk after it was imported; OMERO has what was there before"
+            if changed and text not in claim.drop.attention:
+                claim.append(Record("attention", {"text": text}))
 
     def _file(self, active: Active) -> None:
         drop = active.claim.drop
@@ -235,22 +245,10 @@ class Pipeline:
 
     def _members_changed(self, active: Active, step: Step) -> bool:
         """I4: the members must still be what was sent. If not: that attempt is dropped and the files are looked at again."""
-        drop = active.claim.drop
-        plan = drop.filesets[step.key].plan
-        now = {one.path: one for one in claims.members_now(active.claim)}
-        changed = [one.path for one in plan.files if one.path not in now or not claims.same_file(one, now[one.path])]
+        changed = claims.changed_since(active.claim, active.claim.drop.filesets[step.key].plan.files)
         if not changed:
             return False
-        log.warning("%s changed during the upload", ", ".join(changed), extra={"drop": active.id, "step": "commit"})
-        self._lose(active, step.key, "its files changed")
-        records = []
-        if drop.inspections >= _MOST_INSPECTIONS:
-            told = f"{', '.join(changed)} changed again and again during the upload"
-            hint = "Put it into the drop folder again when the program that writes it has ended."
-            records.append(Record("fileset-failed", {"code": "file-changes", "sentence": told, "hint": hint}, step.key))
-        else:
-            records.append(Record("reinspect"))
-        active.claim.append(*records)
+        self._replies.members_changed(active, step.key, f"{', '.join(changed)} changed during the upload")
         return True
 
     def _lose(self, active: Active, key: str, why: str) -> None:

@@ -25,6 +25,7 @@ _POLL_FIRST, _POLL_LONGEST = 0.2, 5.0
 _ASK_AGAIN = 30.0
 _UNKNOWN_PAUSE = 2.0
 _MOST_CONFIRMS = 20
+_MOST_INSPECTIONS = 3
 _MOST_WATCHED = 20  # polls of a start whose outcome is unknown: a minute
 _OF_THE_DROP = frozenset({Do.INSPECT, Do.OPEN_SESSION, Do.RESOLVE, Do.TARGET})
 _OF_AN_ATTEMPT = frozenset({Do.SEND, Do.COMMIT, Do.POLL})
@@ -167,6 +168,10 @@ class Replies:
             self._not_held(active, step, order, reply, error)
         elif error.kind == "checksum" and step.do in _OF_AN_ATTEMPT:
             claim.append(Record("refused", {"sentence": error.sentence}, step.key))
+        elif error.kind == "committed-already":
+            claim.append(Record("committed", {}, step.key, order.attempt))
+        elif error.kind == "member-changed":
+            self.members_changed(active, step.key, error.sentence)
         elif isinstance(error, Rejected):
             self._rejected(active, step, order, error)
         elif isinstance(error, (TryLater, ConfigError)):
@@ -180,6 +185,21 @@ class Replies:
             self._later(active, step, error, False)
         if step.do is Do.BEGIN:  # without its reply it may still land: its session is joined, or ended before the next one
             shared.slots.give_back((active.id, step.key))
+
+    def members_changed(self, active: Active, key: str, sentence: str) -> None:
+        """What was sent, or is to be, is not what was looked at: that attempt is given up and the files are looked at again."""
+        claim, attempt = active.claim, active.claim.drop.filesets[key].attempt
+        log.warning("%s", sentence, extra={"drop": active.id, "step": "members-changed"})
+        if attempt is not None:
+            self._let_go(active, key, attempt.number)
+        records = [Record("lost", {"why": "its files changed"}, key)]
+        if claim.drop.inspections >= _MOST_INSPECTIONS:
+            hint = "Put it into the drop folder again when the program that writes it has ended."
+            told = {"code": "file-changes", "sentence": f"the files changed again and again during the upload: {sentence}", "hint": hint}
+            records.append(Record("fileset-failed", told, key))
+        else:
+            records.append(Record("reinspect"))
+        claim.append(*records)
 
     def _not_held(self, active: Active, step: Step, order: Order, reply: Reply, error: DropboxImportError) -> None:
         """The worker does not have what the command was about: `next_steps` joins, or notes the loss."""

@@ -35,6 +35,7 @@ _SESSION_IDLE = 90.0
 _SESSION_BEAT = 120.0  # OMERO ends a session of ours after 10 idle minutes
 _DRAIN_SECONDS = 60.0
 _RESTING_SCANS = 2
+_BEGIN_SECONDS = 350  # ten importers at once were seen to hold importFileset up for 215 s; below the limit in workers/limits.py
 _WATCHER_LOOK = 30.0
 
 
@@ -122,6 +123,7 @@ def importer_config(settings: Settings, instance: str) -> dict[str, Any]:
         "insecure": omero.insecure,
         "instance": instance,
         "sessions_dir": str(settings.state_dir / "sessions"),
+        "client_limits": {"begin": _BEGIN_SECONDS},
     }
 
 

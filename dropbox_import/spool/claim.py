@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dropbox_import.clock import Clock
@@ -272,6 +272,18 @@ def remove(claim: Claim) -> None:
     for name in (layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION, layout.JOURNAL):
         files.remove_file(claim.path / name)
     files.remove_dir(claim.path)
+
+
+def changed_since(claim: Claim, seen: Iterable[FileFacts]) -> list[str]:
+    """Which of these files in d/ are not what they were. Raises OSError other than for a file that is gone."""
+    changed = []
+    for one in seen:
+        try:
+            if not same_file(one, facts(claim.members, one.path)):
+                changed.append(one.path)
+        except (FileNotFoundError, NotAPlainFile):
+            changed.append(one.path)
+    return changed
 
 
 def members_now(claim: Claim) -> tuple[FileFacts, ...]:

@@ -23,6 +23,7 @@ LIMITS: dict[str, Limit] = {
     "inspect": Limit(600, 20_000_000),
     "login": Limit(60),
     "hash": Limit(600, 20_000_000),  # reading a file that the server has in part already
+    "begin": Limit(400),  # a server whose database pool is used up may take 215 s
     "write": Limit(600),
     "close": Limit(120, 5_000_000),  # OMERO hashes the whole file inside close()
     "commit": Limit(4500),  # OMERO's queue of files to verify may hold it for an hour

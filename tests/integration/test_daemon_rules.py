@@ -255,3 +255,20 @@ def test_a_folder_swapped_for_a_link_after_the_look_brings_nobody_elses_file(lab
     assert lab.server.filesets == {}
     assert (home / "away/1.tif").read_bytes() == b"mine"
     assert lab.claims() == []
+
+
+def test_a_file_that_changes_after_its_upload_is_never_filed_as_plainly_done(lab: Lab) -> None:
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"old"})
+    lab.start()
+    confirm = lab.workers._confirm
+
+    def confirm_and_write(command: object, **args: object) -> object:
+        next(lab.layout.inprogress.glob("*/*/d/a.tif")).write_bytes(b"newer")
+        return confirm(command, **args)  # type: ignore[arg-type]
+
+    lab.workers._confirm = confirm_and_write  # type: ignore[assignment,method-assign]
+    lab.turns()
+    filed = lab.filed("done")[0]
+    assert "a.tif changed on disk after it was imported" in (filed / "ATTENTION.txt").read_text()
+    events = {json.loads(path.read_text())["event"] for path in lab.layout.inprogress.glob("*/outbox/*.json")}
+    assert events == {"done", "attention"}
