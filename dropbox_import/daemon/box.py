@@ -102,7 +102,7 @@ class BoxRunner:
     def moving(self) -> bool:
         """Whether a claim is to go on by itself within moments: a poll, a look after a lost connection."""
         outage = self._shared.outage
-        if outage.down and self._active and outage.due - self._clock.monotonic() < _LONGEST_SLEEP:
+        if outage.looking and self._active:
             return True
         paused = [active for active in list(self._active.values()) if any(wait.why is None for wait in list(active.waits.values()))]
         return bool(paused) or not self._inbox.empty()

@@ -47,6 +47,11 @@ class Outage:
         return self._tries > 0
 
     @property
+    def looking(self) -> bool:
+        """Whether the first, quick look after the loss is still to come."""
+        return self._tries == 1
+
+    @property
     def due(self) -> float:
         return self._due
 
