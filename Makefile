@@ -2,6 +2,7 @@
 # make test    set up, check the house and run every test
 # make check   set up and check the house only: ruff, mypy, import-linter, tests/house
 # make tidy    set up and let ruff put the form right
+# make faults  set up and try every point of failure, one by one: half an hour
 # make bench   set up and print the figures of benchmarks/
 # make lock    bring requirements/ up to date with pyproject.toml (UPGRADE=1: take newer versions)
 # make clean   remove the virtual environment and what tools left; the compiled Ice extension stays in its cache
@@ -12,7 +13,7 @@ export DROPBOX_IMPORT_VENV
 bin = "$(DROPBOX_IMPORT_VENV)"/bin
 TESTS ?=
 
-.PHONY: demo test check lint types rooms house tidy bench lock clean venv
+.PHONY: demo test check lint types rooms house faults tidy bench lock clean venv
 .DEFAULT_GOAL := demo
 
 demo: venv
@@ -36,6 +37,9 @@ rooms: venv
 
 house: venv
 	@$(bin)/python -m pytest -q tests/house
+
+faults: venv
+	@$(bin)/python -m pytest -q -m slow_faults $(TESTS)
 
 tidy: venv
 	@$(bin)/ruff check --fix --quiet . ; $(bin)/ruff format .
