@@ -38,20 +38,28 @@ def show(drop_id: str, config: Path, output: str) -> int:
 
     settings = load(config)
     boxes = [box.path for box in settings.boxes]
-    drop = pick(all_drops(settings, life(settings), newest=EVERY), drop_id)
+    drops = all_drops(settings, life(settings), newest=EVERY)
+    drop = pick(drops, drop_id)
+    folders = [part.path for part in drops if part.id == drop.id]
     records = story(boxes, drop.id)
     if output == "json":
         terminal.say(json.dumps({"drop": dataclasses.asdict(drop), "journal": list(records)}, indent=2))
         return Exit.OK
     terminal.say(terminal.paint(f"{drop.id}  {drop.state.value}", "bold"))
-    for name, value in (("sidecar", drop.sidecar), ("user", drop.user), ("owner", drop.owner), ("what", what(drop)), ("folder", drop.path)):
+    for name, value in (
+        ("sidecar", drop.sidecar),
+        ("user", drop.user),
+        ("owner", drop.owner),
+        ("what", what(drop)),
+        *(("folder", path) for path in folders),
+    ):
         if value:
             terminal.say(f"  {name:<8} {terminal.visible(value)}")
     terminal.say()
     for record in records:
         terminal.say(f"{terminal.moment(str(record.get('at', ''))):<19}  {terminal.visible(str(record.get('says', '')))}")
-    for name in (REASON, ATTENTION):
-        for line in _lines(Path(drop.path) / name):
+    for path in folders:
+        for line in (*_lines(Path(path) / REASON), *_lines(Path(path) / ATTENTION)):
             terminal.say(terminal.visible(line))
     return Exit.OK
 
@@ -68,13 +76,12 @@ def pick(drops: Sequence[DropSummary], wanted: str) -> DropSummary:
     claimed = [drop for drop in drops if drop.id]
     exact = [drop for drop in claimed if drop.id == wanted]
     found = exact or [drop for drop in claimed if wanted in drop.id or wanted == drop.sidecar.rpartition("/")[2]]
-    if len(found) == 1 or exact:
+    ids = tuple(dict.fromkeys(drop.id for drop in found))  # the two parts of one drop are one drop
+    if len(ids) == 1:
         return found[0]
-    if found:
-        ids = ", ".join(drop.id for drop in found[:5])
-        raise Rejected(
-            f'"{wanted}" fits {len(found)} drops: {ids}{" ..." if len(found) > 5 else ""}', hint="Give the id.", code="ambiguous-drop"
-        )
+    if ids:
+        shown = ", ".join(ids[:5]) + (" ..." if len(ids) > 5 else "")
+        raise Rejected(f'"{wanted}" fits {len(ids)} drops: {shown}', hint="Give the id.", code="ambiguous-drop")
     if any(wanted == drop.sidecar.rpartition("/")[2] for drop in drops):
         raise Rejected(
             f"{wanted} is not taken yet, so it has no journal", hint="`dropbox-import status` says why it waits.", code="no-such-drop"

@@ -22,6 +22,7 @@ _SAYS = {
     "reinspect": "the files changed and are looked at again",
     "resolved": "owner, group and target were found in OMERO",
     "unresolve": "the target is looked for again",
+    "try-again": "OMERO's last refusal counts no more",
     "target": "project and dataset are there",
     "looked-up": "OMERO was asked what it has of this already",
     "begin": "an import is begun",

@@ -54,6 +54,12 @@ def test_a_drop_is_found_by_id_part_of_it_or_sidecar() -> None:
     assert pick(drops, "cells.yaml") is ONE
 
 
+def test_the_two_parts_of_a_drop_are_one_drop_however_it_is_called() -> None:
+    parts = [ONE, replace(ONE, state=DropState.FAILED), TWO]
+    assert pick(parts, "cells.yaml") is parts[0]
+    assert pick(parts, "aaaaaaaaaa") is parts[0]
+
+
 def test_both_parts_of_a_drop_are_found_by_its_id() -> None:
     assert pick([ONE, replace(ONE, state=DropState.FAILED)], ONE.id) is ONE
 
