@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -140,18 +141,22 @@ def _cut_to_nothing(attempt: Attempt, index: int) -> None:
 
 
 def _stream(writer: Any, attempt: Attempt, source: int, file: FileToSend, start: int, digest: Any, counter: _Counter) -> None:
-    """One write is in flight while the block is hashed and the next one read: two on one uploader fail."""
+    """One write is in flight while the block is hashed and the next one read: two on one uploader fail.
+
+    One buffer serves all blocks, since `begin_write` copies what it is given; a new one for each would be most of the worker's memory.
+    """
     offset, under_way, size = start, None, 0
+    buffer = memoryview(bytearray(min(BLOCK, file.size - start)))
     os.lseek(source, start, os.SEEK_SET)
     try:
-        while block := _read(source, min(BLOCK, file.size - offset)):
+        while read := _fill(source, buffer[: file.size - offset]):
             if under_way is not None:
                 writer.end_write(under_way)
                 under_way = None
                 counter.add(size)
             if attempt.cancelled.is_set():
                 raise Paused("The upload was stopped.", hint=WAITS, code="cancelled")
-            size = len(block)
+            block, size = buffer[:read], read
             counter.call("write", size)
             under_way = writer.begin_write(block, offset, size)
             digest.update(block)
@@ -172,22 +177,23 @@ def _wait_quietly(under_way: Any) -> None:
     under_way.waitForCompleted()
 
 
-def _read(source: int, size: int) -> bytes:
-    """Up to `size` bytes; less only at the end of the file."""
-    parts, left = [], size
-    while left > 0 and (part := os.read(source, left)):
-        parts.append(part)
-        left -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+def _fill(source: int, buffer: memoryview) -> int:
+    """How many bytes were read: less than there is room for only at the end of the file."""
+    filled = 0
+    with io.FileIO(source, closefd=False) as stream:
+        while filled < len(buffer) and (more := stream.readinto(buffer[filled:])):
+            filled += more
+    return filled
 
 
 def _hash_of(source: int, file: FileToSend, size: int) -> Any:
     """The hash of the first `size` bytes."""
     digest, left = hashlib.sha1(usedforsecurity=False), size
+    buffer = memoryview(bytearray(min(BLOCK, size)))
     os.lseek(source, 0, os.SEEK_SET)
-    while left > 0 and (block := _read(source, min(BLOCK, left))):
-        digest.update(block)
-        left -= len(block)
+    while left > 0 and (read := _fill(source, buffer[:left])):
+        digest.update(buffer[:read])
+        left -= read
     if left:
         raise _changed(file)
     return digest
