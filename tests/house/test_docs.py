@@ -363,14 +363,20 @@ def test_what_the_documents_show_is_what_a_run_of_the_demo_gives(tmp_path: Path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert missing(only("text demo"), done.stdout) == []
     filed = kept / "box"
-    (typo,) = filed.glob("failed/*/*/typo__*/REASON.txt")
-    assert [plain(line) for line in only("text reason typo").text.splitlines()] == [plain(line) for line in typo.read_text().splitlines()]
-    (run7,) = filed.glob("failed/*/*/run7__*/REASON.txt")
-    assert missing(only("text reason run7"), run7.read_text()) == []
+    for name in ("typo", "run7"):
+        (reason,) = filed.glob(f"failed/*/*/{name}__*/REASON.txt")
+        told = [plain(line) for line in reason.read_text(encoding="utf-8").splitlines()]
+        assert [plain(line) for line in only(f"text reason {name}").text.splitlines()] == told
     (hela,) = filed.glob("done/*/*/hela__*")
-    assert missing(only("yaml result"), (hela / "result.yaml").read_text()) == []
+    assert missing(only("yaml result"), (hela / "result.yaml").read_text(encoding="utf-8")) == []
     listed = {line.split()[0].rstrip("/") for line in only("text filed").text.splitlines()[1:]}
     assert {name.replace("cells", "hela") for name in listed} == {path.name for path in hela.iterdir()}
-    assert missing(only("text log"), (kept / "daemon.log").read_text()) == []
+    assert missing(only("text log"), (kept / "daemon.log").read_text(encoding="utf-8")) == []
     said = strict_yaml.load((hela / "result.yaml").read_bytes(), "result.yaml").root
     assert isinstance(said, strict_yaml.Mapping)
+
+
+def test_the_count_of_known_and_assumed_behaviours_can_be_printed() -> None:
+    (line,) = [line for block in of_kind("sh") for line in shell_lines(block) if line[:2] == ["python", "-W"]]
+    done = subprocess.run([sys.executable, *line[1:]], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert re.search(r"'recorded': \d+", done.stdout), done.stderr
