@@ -1,0 +1,65 @@
+"""The connection is cut at any call to the server: before its effect, after it, or with the effect landing when nobody listens any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.realrun import RealRun, real_run
+
+MODES = ("cut-before", "cut-after", "late")
+EFFECTS = ("createSessionWithTimeouts", "importFileset", "write", "close", "verifyUpload", "saveAndReturnArray")
+
+
+def cut(operation: str, nth: int, do: str) -> dict[str, Any]:
+    return {"operation": operation, "nth": nth, "do": do, "seconds": 0.5}
+
+
+def clean(run: RealRun, user: str) -> int:
+    """How many calls one small import makes."""
+    before = len(run.standin.calls())
+    run.drop(f"clean-{user}", user=user)
+    run.rest()
+    return len(run.standin.calls()) - before
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_cuts_all_over_some_imports(tmp_path: Path, mode: str) -> None:
+    """Several drops at once; every 29th call is cut, whatever it is."""
+    with real_run(tmp_path, "alice", "bob", "carol") as run:
+        run.standin.faults(*(cut("*", nth, mode) for nth in range(11, 320, 29)))
+        for number, user in enumerate(run.users):
+            run.drop(f"drop{number}", user=user, rich=number > 0)
+        run.start()
+        run.rest()
+        run.check()
+
+
+def test_each_call_with_an_effect_is_cut_once(tmp_path: Path) -> None:
+    with real_run(tmp_path, *(f"user{number}" for number in range(len(EFFECTS)))) as run:
+        run.start()
+        for number, operation in enumerate(EFFECTS):
+            run.standin.faults(cut(operation, 1, MODES[number % 3]))
+            run.drop(f"drop{number}", user=f"user{number}")
+            run.rest()
+        run.check()
+
+
+@pytest.mark.slow_faults
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("mode", MODES)
+def test_one_cut_at_every_call_of_an_import(tmp_path: Path, mode: str) -> None:
+    people = [f"user{number:03}" for number in range(200)]
+    with real_run(tmp_path, *people) as run:
+        run.start()
+        clean(run, people[-1])
+        for nth in range(1, clean(run, people[-2]) + 1):
+            run.standin.faults(cut("*", nth, mode))
+            run.drop(f"drop{nth}", user=people[nth])
+            try:
+                run.rest()
+                run.check()
+            except AssertionError as error:
+                pytest.fail(f"{mode} at call {nth}: {error}")

@@ -1,0 +1,52 @@
+"""The daemon is killed between any two steps, its workers are orphaned, and the next one goes on: nothing lost, twice or stuck."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.realrun import real_run
+
+WAY = "intent seal claimed inspected resolved target looked-up begin begun uploaded commit committed answered imported annotated messages"
+ENDS = ("split", "split-done", "failed", "file")
+EVERY_POINT = [f"{when}:{kind}" for kind in (*WAY.split(), *ENDS) for when in ("before", "after")]
+SAMPLE = (
+    "after:intent",
+    "after:claimed",
+    "before:begun",
+    "before:uploaded",
+    "after:commit",
+    "before:imported",
+    "before:annotated",
+    "after:split",
+)
+
+
+def test_killed_again_and_again_the_daemon_brings_every_drop_to_its_end(tmp_path: Path) -> None:
+    with real_run(tmp_path, "alice", "bob") as run:
+        run.drop("one")
+        run.drop("two", user="bob", rich=False)
+        run.drop("several", fine=2, broken=1)
+        for point in SAMPLE:
+            assert run.start(f"self:{point}").wait(40) == -9, f"{point} was not reached\n{run.tail()}"
+        run.start()
+        run.rest()
+        run.check()
+        assert run.terminate() == 0
+        run.check_sessions()
+
+
+@pytest.mark.slow_faults
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("point", EVERY_POINT)
+def test_killed_at_any_record(tmp_path: Path, point: str) -> None:
+    with real_run(tmp_path) as run:
+        failing = point.endswith(":failed")
+        run.drop("one", fine=0 if failing else 2, broken=1 if failing or "split" in point else 0)
+        assert run.start(f"self:{point}").wait(40) == -9, f"{point} was not reached\n{run.tail()}"
+        run.start()
+        run.rest()
+        run.check()
+        assert run.terminate() == 0
+        run.check_sessions()

@@ -1,0 +1,68 @@
+"""The server dies without a word and comes back without its sessions: what was half done is done again, and nothing twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.realrun import RealRun, real_run
+
+CALLS = ("createSession", "createSessionWithTimeouts", "saveAndReturnObject", "importFileset", "write", "close", "verifyUpload")
+LATE_CALLS = ("getResponse", "saveAndReturnArray")
+
+
+def kill_in(run: RealRun, operation: str) -> None:
+    """Kill the server while it has this call, which is not done, and start it again."""
+    before = len(run.standin.calls())
+    run.standin.faults({"operation": operation, "do": "delay", "seconds": 20}, import_seconds=1)
+    run.until(lambda: any(call["op"] == operation for call in run.standin.calls()[before:]), 60)
+    run.standin.faults()
+    run.standin.kill()
+    run.standin.start()
+
+
+def test_the_server_dies_at_many_steps(tmp_path: Path) -> None:
+    with real_run(tmp_path, "alice", "bob", "carol") as run:
+        run.start()
+        for number, operation in enumerate(("importFileset", "close", "verifyUpload", "getResponse", "saveAndReturnArray")):
+            run.drop(f"drop{number}", user=("alice", "bob", "carol")[number % 3])
+            kill_in(run, operation)
+        run.rest()
+        run.check()
+
+
+def test_the_server_dies_in_the_middle_of_an_import(tmp_path: Path) -> None:
+    with real_run(tmp_path) as run:
+        run.standin.faults(import_seconds=4)
+        run.start()
+        run.drop("one", fine=2)
+        run.until(lambda: run.ask("select id from Image"))
+        run.standin.faults()
+        run.standin.kill()
+        run.standin.start()
+        run.rest()
+        run.check()
+
+
+def test_daemon_and_server_die_together(tmp_path: Path) -> None:
+    with real_run(tmp_path) as run:
+        run.drop("one")
+        assert run.start("self:after:committed").wait(40) == -9
+        run.standin.kill()
+        run.start()
+        run.until(lambda: "outage-begins" in run.log.read_text())
+        run.standin.start()
+        run.rest()
+        run.check()
+
+
+@pytest.mark.slow_faults
+@pytest.mark.parametrize("operation", [*CALLS, *LATE_CALLS])
+def test_the_server_dies_in_any_kind_of_call(tmp_path: Path, operation: str) -> None:
+    with real_run(tmp_path) as run:
+        run.start()
+        run.drop("one", fine=2)
+        kill_in(run, operation)
+        run.rest()
+        run.check()

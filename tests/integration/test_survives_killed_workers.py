@@ -1,0 +1,89 @@
+"""Importers and inspectors are killed at any step, some while the server still works for them: every drop is imported once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.realrun import RealRun, real_run
+
+WAY = "resolved target looked-up begin begun uploaded commit committed answered imported annotated"
+EVERY_POINT = [f"{when}:{kind}" for kind in WAY.split() for when in ("before", "after")]
+SAMPLE = ("after:begin", "before:begun", "after:uploaded", "after:commit", "before:imported")
+CALLS = ("createSessionWithTimeouts", "importFileset", "write", "close", "verifyUpload", "getResponse", "saveAndReturnArray")
+
+
+def kill_in(run: RealRun, operation: str) -> None:
+    """Kill the importer while the server is at this call of it; the server does what it was asked a moment later."""
+    before = len(run.standin.calls())
+    run.standin.faults({"operation": operation, "do": "delay", "seconds": 0.7})
+    run.until(lambda: any(call["op"] == operation for call in run.standin.calls()[before:]))
+    assert run.kill_workers("importer") == 1
+    run.standin.faults()
+
+
+def test_an_importer_is_killed_at_many_steps(tmp_path: Path) -> None:
+    people = [f"user{number}" for number in range(len(SAMPLE))]
+    with real_run(tmp_path, *people) as run:
+        run.start(*(f"importer:{point}" for point in SAMPLE))
+        for number, person in enumerate(people):
+            run.drop(f"drop{number}", user=person)
+            run.until(run.at_rest, 60)
+        run.check()
+        assert run.log.read_text().count("DOOM") == len(SAMPLE)
+        assert run.terminate() == 0
+        run.check_sessions()
+
+
+def test_an_importer_is_killed_while_the_server_works_for_it(tmp_path: Path) -> None:
+    with real_run(tmp_path, "alice", "bob") as run:
+        run.start()
+        for number, operation in enumerate(("importFileset", "verifyUpload", "saveAndReturnArray")):
+            run.drop(f"drop{number}", user=("alice", "bob")[number % 2])
+            kill_in(run, operation)
+            run.rest()
+        run.check()
+
+
+def test_one_drop_is_not_failed_for_deaths_at_different_steps(tmp_path: Path) -> None:
+    with real_run(tmp_path) as run:
+        run.start()
+        run.drop("unlucky")
+        for operation in ("importFileset", "write", "verifyUpload", "saveAndReturnArray"):
+            kill_in(run, operation)
+        run.rest()
+        run.check()
+
+
+def test_an_inspector_is_killed_at_its_work(tmp_path: Path) -> None:
+    with real_run(tmp_path) as run:
+        run.start("inspector:before:inspected")
+        run.drop("one")
+        run.until(lambda: run.kill_workers("inspector"))
+        run.drop("two", fine=1, broken=1)
+        run.rest()
+        run.check()
+
+
+@pytest.mark.slow_faults
+@pytest.mark.parametrize("point", EVERY_POINT)
+def test_an_importer_is_killed_at_any_record(tmp_path: Path, point: str) -> None:
+    with real_run(tmp_path) as run:
+        run.start(f"importer:{point}")
+        run.drop("one", fine=2)
+        run.rest()
+        run.check()
+        assert run.terminate() == 0
+        run.check_sessions()
+
+
+@pytest.mark.slow_faults
+@pytest.mark.parametrize("operation", CALLS)
+def test_an_importer_is_killed_in_any_kind_of_call(tmp_path: Path, operation: str) -> None:
+    with real_run(tmp_path) as run:
+        run.start()
+        run.drop("one", fine=2)
+        kill_in(run, operation)
+        run.rest()
+        run.check()

@@ -1,0 +1,57 @@
+"""The daemon, run so that it or its workers end by SIGKILL at an exact place.
+
+`python -m tests.support.doomed ARGUMENTS OF dropbox-import`; the variable DOOM says where: words like `self:after:begin` or
+`importer:before:begun`, apart by spaces, each used once, in this order or not. "after:KIND": the record is on the disk, and what it
+announces has not happened. "before:KIND": what it tells has happened, and is not on the disk. `done:after:file` never comes: `file` is
+the last record. HURRY=1 makes a wait of a minute one of two seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterable
+
+import psutil
+
+from dropbox_import.cli import main
+from dropbox_import.daemon import replies
+from dropbox_import.spool import steps
+from dropbox_import.spool.journal import Journal, Record
+
+_dooms = os.environ.get("DOOM", "").split()
+_append = Journal.append
+
+
+def _strike(when: str, records: Iterable[Record]) -> None:
+    for record in records:
+        for doom in list(_dooms):
+            whom, moment, kind = doom.split(":")
+            if (moment, kind) == (when, record.kind):
+                _dooms.remove(doom)
+                print(f"DOOM {doom}", file=sys.stderr, flush=True)
+                _kill(whom)
+
+
+def _kill(whom: str) -> None:
+    if whom == "self":
+        os.kill(os.getpid(), signal.SIGKILL)
+    for child in psutil.Process().children():
+        if f"dropbox_import.{whom}" in child.cmdline():
+            child.kill()
+
+
+def append(self: Journal, records: Iterable[Record], *, sync: bool = True) -> None:
+    fresh = tuple(records)
+    _strike("before", fresh)
+    _append(self, fresh, sync=sync)
+    _strike("after", fresh)
+
+
+if __name__ == "__main__":
+    Journal.append = append  # type: ignore[method-assign]
+    if os.environ.get("HURRY"):
+        steps.SETTLE_SECONDS = 2.0
+        replies._MOST_WATCHED = 6
+    main()

@@ -1,0 +1,293 @@
+"""The real thing in processes of its own: stand-in, daemon, workers, files; and what must be true after any misfortune."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dropbox_import.clock import SystemClock
+from dropbox_import.spool import journal, layout
+from dropbox_import.spool.layout import Layout, create_box
+from dropbox_import.standin import samples
+from dropbox_import.workers.locks import start_mark
+from tests.support.standin_process import RunningStandin
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = {layout.JOURNAL, layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION, layout.MARKER}
+RICH = """\
+target: {{project: {{name: "of {name}", create: true}}, dataset: {{name: "{dataset}", create: true}}}}
+tags: [kept]
+comments: ["of {name}"]
+rating: 3
+key_values:
+  - pairs: [[Name, "{name}"]]
+"""
+MODEST = 'target: {{dataset: {{name: "{dataset}", create: true}}}}\ncomments: ["of {name}"]\n'
+
+
+@dataclass
+class Dropped:
+    """One drop and what must become of it. `fine` members are in OMERO and in done/, `broken` ones in failed/."""
+
+    name: str
+    user: str
+    fine: tuple[str, ...]
+    broken: tuple[str, ...] = ()
+    rich: bool = True
+
+
+@dataclass
+class RealRun:
+    """Times are short; `users` are both folders of the box and people of the stand-in."""
+
+    folder: Path
+    users: tuple[str, ...] = ("alice",)
+    drops: list[Dropped] = field(default_factory=list)
+    digests: Counter[str] = field(default_factory=Counter)
+    daemon: subprocess.Popen[bytes] | None = None
+    index: int = 0
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        people = self.folder / "people.json"
+        staff = {"name": "importer", "password": "importer", "groups": [], "admin": True, "privileges": ["Sudo"]}
+        ordinary = [{"name": user, "password": user, "groups": ["lab"]} for user in self.users]
+        people.write_text(json.dumps({"groups": [{"name": "lab", "permissions": "rwr---"}], "users": [staff, *ordinary]}))
+        self.standin = RunningStandin(self.folder / "omero", people).start()
+        self.layout = Layout(self.folder / "box")
+        create_box(self.layout.box, SystemClock(), self.users)
+        self.state = self.folder / "state"
+        password = self.folder / "password"
+        password.write_text("importer\n")
+        password.chmod(0o600)
+        omero = {
+            "host": "localhost",
+            "port": self.standin.port,
+            "user": "importer",
+            "password_file": str(password),
+            "ca_file": self.standin.ca_file,
+        }
+        box = {
+            "path": str(self.layout.box),
+            "quiet_period": 0.3,
+            "scan_interval": 0.3,
+            "min_free": "10 MB",
+            "check_file_owner": False,
+        }
+        config = {
+            "omero": omero,
+            "state_dir": str(self.state),
+            "instance": "real",
+            "boxes": [box],
+            "retry": {"delays": [1], "jitter": 0.0},
+            "log": {"level": "debug"},
+        }
+        self.config = self.folder / "config.yaml"
+        self.config.write_text(json.dumps(config))
+        self.log = self.folder / "daemon.log"
+
+    # --- the daemon ---------------------------------------------------------------------
+
+    def start(self, *dooms: str, once: bool = False, hurry: bool = True) -> subprocess.Popen[bytes]:
+        words = [sys.executable, "-m", "tests.support.doomed", "run", "--config", str(self.config), *(["--once"] if once else [])]
+        hidden = ("OMERO_PASSWORD", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM")
+        kept = {name: value for name, value in os.environ.items() if name not in hidden}
+        environment = kept | {"DOOM": " ".join(dooms), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"} | ({"HURRY": "1"} if hurry else {})
+        with self.log.open("ab") as log:
+            log.write(f"--- start {' '.join(dooms)}\n".encode())
+            log.flush()
+            self.daemon = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=self.folder)
+        return self.daemon
+
+    def kill(self) -> None:
+        assert self.daemon is not None
+        self.daemon.kill()
+        self.daemon.wait(20)
+
+    def terminate(self, seconds: float = 70) -> int:
+        assert self.daemon is not None
+        self.daemon.send_signal(signal.SIGTERM)
+        return self.daemon.wait(seconds)
+
+    def workers(self, role: str) -> list[int]:
+        """The pids of the living workers of a role, as the state folder names them."""
+        found = []
+        for path in (self.state / "locks").glob("worker-*.json"):
+            with suppress(OSError, ValueError):
+                record = json.loads(path.read_bytes())
+                if record["role"] == role and start_mark(record["pid"]) == record["start"]:
+                    found.append(int(record["pid"]))
+        return found
+
+    def kill_workers(self, role: str) -> int:
+        pids = self.workers(role)
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return len(pids)
+
+    # --- the user -----------------------------------------------------------------------
+
+    def drop(self, name: str, *, user: str = "", fine: int = 1, broken: int = 0, rich: bool = True, dataset: str = "") -> Dropped:
+        """A folder of images under one sidecar (or one image beside it), the sidecar last."""
+        user = user or self.users[0]
+        several = fine + broken > 1
+        folder = self.folder / "making"
+        folder.mkdir(exist_ok=True)
+        made: dict[str, bytes] = {}
+        for number in range(fine + broken):
+            self.index += 1
+            path = samples.plain_tiff(folder / "one.tif", self.index)
+            if number >= fine:
+                samples.cut_in_half(path)
+            made[f"{name}/{number}.tif" if several else f"{name}.tif"] = path.read_bytes()
+        text = (RICH if rich else MODEST).format(dataset=dataset or name, name=name)
+        home = self.layout.drop / user
+        for member, data in {**made, f"{name}.yaml": text.encode()}.items():
+            target = home / member
+            target.parent.mkdir(exist_ok=True)
+            hidden = target.with_name(f".{target.name}.part")
+            hidden.write_bytes(data)
+            hidden.rename(target)
+            self.digests[hashlib.sha256(data).hexdigest()] += 1
+        names = tuple(made)
+        dropped = Dropped(name, user, names[:fine], names[fine:], rich)
+        self.drops.append(dropped)
+        return dropped
+
+    # --- looking ------------------------------------------------------------------------
+
+    def claims(self) -> list[Path]:
+        return [path for path in self.layout.inprogress.glob("*/*") if layout.is_id(path.name)]
+
+    def records(self, claim: Path) -> list[str]:
+        try:
+            found, _ = journal.read((claim / layout.JOURNAL).read_bytes())
+        except FileNotFoundError:
+            return []
+        return [record.kind for record in found]
+
+    def at_rest(self) -> bool:
+        """Nothing to take and nothing at work: asked twice, because a claim appears after its sidecar is seen."""
+        return not list(self.layout.drop.rglob("*.yaml")) and not self.claims() and not list(self.layout.drop.rglob("*.yaml"))
+
+    def rest(self, seconds: float = 60) -> None:
+        """Wait until every drop is filed; with what the log says last if that does not happen."""
+        end = time.monotonic() + seconds
+        while not self.at_rest():
+            if time.monotonic() > end:
+                stuck = {claim.name: self.records(claim)[-12:] for claim in self.claims()}
+                raise AssertionError(f"not at rest after {seconds} s: {stuck}\n{self.tail()}")
+            if self.daemon is not None and self.daemon.poll() is not None:
+                raise AssertionError(f"the daemon ended with {self.daemon.returncode}\n{self.tail()}")
+            time.sleep(0.05)
+
+    def tail(self, lines: int = 40) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def ask(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Rows of the stand-in's own store."""
+        with closing(sqlite3.connect(f"file:{self.standin.folder / 'omero.db'}?mode=ro", uri=True, timeout=10)) as store:
+            return store.execute(sql, values).fetchall()
+
+    # --- what must be true --------------------------------------------------------------
+
+    def check(self) -> None:
+        self._check_folders()
+        self._check_server()
+
+    def _check_folders(self) -> None:
+        assert not self.claims(), f"stuck in inprogress/: {self.claims()}"
+        found: Counter[str] = Counter()
+        for top, _, names in os.walk(self.layout.box):
+            if "outbox" not in Path(top).parts:
+                found.update(hashlib.sha256((Path(top) / name).read_bytes()).hexdigest() for name in names if name not in OURS)
+        allowed = Counter(self.digests)
+        for one in self.drops:
+            if one.fine and one.broken:  # two parts, each with the sidecar
+                text = (RICH if one.rich else MODEST).format(dataset=one.name, name=one.name)
+                allowed[hashlib.sha256(text.encode()).hexdigest()] += 1
+        lost = {digest: count for digest, count in allowed.items() if found[digest] != count}
+        assert not lost, f"bytes lost or doubled: {lost}"
+        for one in self.drops:
+            done, failed = self.filed("done", one), self.filed("failed", one)
+            why = [(path / layout.REASON).read_text() for path in failed]
+            assert len(done) == (1 if one.fine else 0), f"{one.name}: {len(done)} times in done/; failed/ says {why}\n{self.tail()}"
+            assert len(failed) == (1 if one.broken else 0), f"{one.name} in failed/: {why}"
+            here = {path.relative_to(folder / "d").as_posix() for folder in done for path in (folder / "d").rglob("*") if path.is_file()}
+            assert here == set(one.fine), f"{one.name}: in done/ are {here}"
+            assert not list(self.layout.done.rglob(layout.ATTENTION)), "something needs attention"
+
+    def filed(self, state: str, one: Dropped) -> list[Path]:
+        return sorted((self.layout.box / state / one.user).glob(f"*/{one.name}__*"))
+
+    def _check_server(self) -> None:
+        """One whole fileset for each member, annotated once; nothing else."""
+        wanted = Counter(f"{one.user}/{member}" for one in self.drops for member in one.fine)
+        rows = self.ask("select e.fileset, e.clientPath from FilesetEntry e")
+        held = Counter(str(path).partition("/")[2] for _, path in rows)
+        assert held == wanted, f"more or less than wanted: {held - wanted}, {wanted - held}"
+        empty = self.ask("select f.id from Fileset f where not exists (select 1 from Image i where i.fileset = f.id)")
+        assert not empty, f"filesets without images: {empty}"
+        images = self.ask(
+            "select i.fileset, count(*), min(p.sha1), max(p.sha1) from Image i join Pixels p on p.image = i.id group by i.fileset"
+        )
+        assert all(count == 1 and low and not low.startswith("Pending") for _, count, low, _ in images), f"images: {images}"
+        rich = {f"{one.user}/{member}": one.rich for one in self.drops for member in one.fine}
+        for number, path in rows:
+            wanted_kinds = {"CommentAnnotation": 1}
+            if rich[str(path).partition("/")[2]]:
+                wanted_kinds |= {"TagAnnotation": 1, "MapAnnotation": 1, "LongAnnotation": 1}
+            kinds = Counter(
+                str(kind)
+                for (kind,) in self.ask(
+                    "select a.kind from ImageAnnotationLink l join Annotation a on a.id = l.child join Image i on i.id = l.parent "
+                    "where i.fileset = ?",
+                    [number],
+                )
+            )
+            assert kinds == wanted_kinds, f"annotations of {path}: {kinds}"
+        linked = self.ask("select i.id, count(l.id) from Image i left join DatasetImageLink l on l.child = i.id group by i.id")
+        assert all(count == 1 for _, count in linked), f"in datasets: {linked}"
+        doubles = self.ask("select name, owner, count(*) from Dataset group by name, owner having count(*) > 1")
+        assert not doubles, f"datasets twice: {doubles}"
+
+    def check_sessions(self) -> None:
+        """After a stop: no session of an owner is left open, and no secret of one on the disk."""
+        left = [path.name for path in (self.state / "sessions").iterdir()]
+        assert not left, f"sessions left: {left}\n{self.tail()}"
+
+    def until(self, look: Callable[[], Any], seconds: float = 30) -> Any:
+        end = time.monotonic() + seconds
+        while not (found := look()):
+            assert time.monotonic() < end, f"it did not come within {seconds} s\n{self.tail()}"
+            time.sleep(0.005)
+        return found
+
+    def close(self) -> None:
+        if self.daemon is not None and self.daemon.poll() is None:
+            self.daemon.kill()
+            self.daemon.wait(20)
+        with suppress(Exception):
+            self.standin.stop()
+
+
+@contextmanager
+def real_run(folder: Path, *users: str) -> Iterator[RealRun]:
+    run = RealRun(folder, users or ("alice",))
+    try:
+        yield run
+    finally:
+        run.close()
