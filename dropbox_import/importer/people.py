@@ -35,7 +35,7 @@ def find_person(client: Any, login: str) -> Person:
     if not rows:
         raise NotAllowed(
             f'OMERO has no user "{login}".',
-            hint='The owner is the name of the drop folder or "owner:" in the sidecar, written exactly as the OMERO login.',
+            hint='Write the OMERO login, exactly, as "owner:" in the sidecar, or use the drop folder that is named like it.',
             code="no-such-owner",
         )
     if not active:
@@ -67,8 +67,9 @@ def choose_group(client: Any, login: str, groups: Sequence[Group], wanted: str |
         if wanted in (group.name, group.id):
             return group
     names = ", ".join(f'"{group.name}"' for group in groups) or "none"
+    hint = f'Write one of the groups of "{login}" ({names}), or ask the OMERO administrator for membership.'
     with calling("looking up a group"):
         exists = isinstance(wanted, int) or bool(ask(client, queries.GROUP_BY_NAME, n=wanted))
     if not exists:
-        raise NotAllowed(f'OMERO has no group "{wanted}".', hint=f'Groups of "{login}": {names}.', code="no-such-group")
-    raise NotAllowed(f'"{login}" is not a member of the group "{wanted}".', hint=f'Groups of "{login}": {names}.', code="not-a-member")
+        raise NotAllowed(f'OMERO has no group "{wanted}".', hint=hint, code="no-such-group")
+    raise NotAllowed(f'"{login}" is not a member of the group "{wanted}".', hint=hint, code="not-a-member")

@@ -104,7 +104,8 @@ def _missing_id(session: OwnerSession, kind: Kind, number: int) -> TargetUnusabl
     owner = session.record.owner
     return _unusable(
         f'There is no {kind.lower()} {number} that "{owner}" can see.',
-        f'Check the id; if a name is meant, write {{name: "{number}"}}.',
+        f'Check the id. What lies in a group of which "{owner}" is no member, or belongs to others in a private group, cannot be used. '
+        f'If a name is meant, write {{name: "{number}"}}.',
         "missing-target",
     )
 
@@ -145,14 +146,14 @@ def _by_name(
             where = f'the project "{project.name}"' if project else f'the group "{group.name}"'
             raise _unusable(
                 f'There is no {kind.lower()} "{ref.name}" in {where} that "{session.record.owner}" can see.',
-                'Check the name, or add "create: true" to have it made.',
+                f'Check the name, or have it made: {kind.lower()}: {{name: "{ref.name}", create: true}}.',
                 "missing-target",
             )
     if len(usable) > 1 and on_ambiguous == "fail":
         ids = ", ".join(f"{each.id} (of {each.owner})" for each in usable[:_SHOWN]) + (", …" if len(usable) > _SHOWN else "")
         raise _unusable(
             f'There are {len(usable)} {kind.lower()}s named "{ref.name}": {ids}.',
-            'Give the id, or write "on_ambiguous: newest" or "oldest".',
+            f'Give the id, like {kind.lower()}: {{id: {usable[0].id}}}, or write "on_ambiguous: newest" (or oldest) below target.',
             "ambiguous",
         )
     return usable[-1] if on_ambiguous == "newest" else usable[0]

@@ -162,11 +162,11 @@ class _Owners:
 
 
 def _levels(path: str) -> Iterator[tuple[str, str]]:
-    """(folder, name in it) of the file and of each folder above it, from the inside out."""
-    while path:
-        folder, _, name = path.rpartition("/")
+    """(folder, name in it) of each folder above the file and of the file, from the outside in: the outermost set is the whole one."""
+    folder = ""
+    for name in path.split("/"):
         yield folder, name
-        path = folder
+        folder = posixpath.join(folder, name)
 
 
 def _next_parts(path: str, kind: Format) -> tuple[str, ...]:
@@ -178,12 +178,14 @@ def _next_parts(path: str, kind: Format) -> tuple[str, ...]:
 
 
 def _needs_reader(key: tuple[str, ...], items: list[Examined]) -> BadFiles:
-    items = sorted(items, key=lambda item: (item.format.kind not in (Kind.MANY, Kind.ONE, Kind.ALONE), item.facts.path))
+    items = sorted(
+        items, key=lambda item: (item.format.kind not in (Kind.MANY, Kind.ONE, Kind.ALONE), item.facts.path.count("/"), item.facts.path)
+    )
     lead = items[0]
     paths = tuple(item.facts.path for item in items)
     where = shown(key[1]) if key[0] == "folder" and key[1] else shown(lead.facts.path)
-    sentence = f"{where} is {lead.format.name}, a format of several files"
+    sentence = f"{where} is in a format of several files ({lead.format.name})"
     if key[0] == "series":
         sentence = f"{len(paths):,} {lead.format.name} files, {some(list(paths), 3)}, may be one image"
-    sentence += "; only Bio-Formats can group them, and it is not built in yet."
+    sentence += "; only Bio-Formats can tell which belong together, and it is not built in yet."
     return BadFiles(paths, Code.NEEDS_READER.value, sentence, SAVE_AS)

@@ -218,7 +218,7 @@ class Desk:
         waited = self.now - self._since(pair)
         limits = self.box.wait_for_files
         if waited >= limits.refuse_after:
-            sentence = f"After {hours(limits.refuse_after)} this is still so: {reason}."
+            sentence = f"{reason}; this has not changed for {hours(limits.refuse_after)}."
             raise Refused(MembersMissing.code, self._mistakes(pair, [Problem(sentence, hint, about)]))
         if waited >= limits.tell_after:
             self.notices.append(

@@ -107,7 +107,7 @@ def as_bool(value: object) -> bool:
     if isinstance(value, Typed) and word in ("true", "false"):
         return word == "true"
     if word in _TRUE_WORDS | _FALSE_WORDS:
-        raise told(f"{shown(str(value))} is a text here, not a yes or no", f"write {'true' if word in _TRUE_WORDS else 'false'}")
+        raise told("true or false is expected" + seen(value), f"write {'true' if word in _TRUE_WORDS else 'false'}")
     raise told("true or false is expected" + seen(value), "write true or false, without quotes")
 
 
@@ -117,7 +117,7 @@ def seen(value: object) -> str:
         return ", not a mapping"
     if isinstance(value, (list, tuple)):
         return ", not a list"
-    return f", not {shown(str(value), 30)}"
+    return f', not "{shown(str(value), 30)}"'
 
 
 def one_of(*words: str, later: Iterable[str] = ()) -> Callable[[object], str]:
@@ -234,11 +234,18 @@ def check(shape: Shape, root: Node, model: type[Checked], context: Mapping[str, 
         found = error.errors(include_url=False)
     # Each costs a search for its place and its nearest key: a hostile file could hold a hundred thousand.
     mistakes = [_mistake(shape, root, one) for one in found[:MOST_MISTAKES]]
-    unique = {(one.line, one.column, one.sentence): one for one in mistakes}
+    meant = [one.sentence for one in mistakes if "did you mean" in one.sentence]
+    unique = {(one.line, one.column, one.sentence): one for one in mistakes if not _is_misspelt(one, meant)}
     ordered = sorted(unique.values(), key=lambda one: (one.line, one.column))
     if len(found) > MOST_MISTAKES:
         ordered.append(Mistake(root.mark.file, 0, 0, f"{len(found) - MOST_MISTAKES:,} more mistakes are not listed", "correct these first"))
     return None, ordered
+
+
+def _is_misspelt(mistake: Mistake, guesses: Iterable[str]) -> bool:
+    """A key is not missing if it is there with a slip of the pen, which is told already."""
+    key, _, rest = mistake.sentence.partition(": ")
+    return rest.startswith("is missing") and any(guess.endswith(f'did you mean "{key}"?') for guess in guesses)
 
 
 def _mistake(shape: Shape, root: Node, error: ErrorDetails) -> Mistake:

@@ -139,7 +139,7 @@ class _Tree:
         if self.nodes > self.limits.nodes:
             raise self.stop(
                 mark,
-                f"the file holds more than {self.limits.nodes:,} values (each use of an alias counts)",
+                f"the file holds more than {self.limits.nodes:,} values, counting each use of an alias",
                 "write less, or attach a table",
             )
 

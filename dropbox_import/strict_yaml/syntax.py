@@ -77,9 +77,9 @@ def _explain_one(error: yaml.YAMLError, text: str, lines: list[str], file: str) 
     if "while scanning a quoted scalar" in context or "while scanning a double-quoted" in context:
         return there.mistake("the quote that opens here is not closed", "close it; a quote inside single quotes is written twice: 'it''s'")
     if "flow sequence" in context:
-        return there.mistake(*_open("[", "]", at, text))
+        return there.mistake(*_open("[", "]", begin, at, text))
     if "flow mapping" in context:
-        return there.mistake(*_open("{", "}", at, text))
+        return there.mistake(*_open("{", "}", begin, at, text))
     if "scanning an alias" in context or "scanning an anchor" in context:
         return there.mistake("a text that begins with * or & has a meaning of its own in YAML", 'put it into quotes: "*.czi"')
     if "cannot start any token" in problem:
@@ -101,13 +101,18 @@ def _explain_one(error: yaml.YAMLError, text: str, lines: list[str], file: str) 
     return here.mistake("this cannot be read as YAML", "compare it with the example in the user guide")
 
 
-def _open(opening: str, closing: str, at: yaml.Mark, text: str) -> tuple[str, str]:
+def _open(opening: str, closing: str, begin: yaml.Mark, at: yaml.Mark, text: str) -> tuple[str, str]:
     if at.index >= len(text.rstrip()):
         return (
             f"the {opening} that opens here is not closed before the end of the file",
             f"add {closing}; or the file was cut while it was written",
         )
     mark = place(text, at.index, "")
+    if at.line > begin.line:
+        return (
+            f"the {opening} that opens here is not closed, and line {mark.line} does not go on with it",
+            f"add the missing {closing}; else separate the parts with commas, and put texts with any of , : [ ] {{ }} into quotes",
+        )
     return (
         f"inside the {opening} that opens here, something unexpected stands in line {mark.line}, column {mark.column}",
         f"separate the parts with commas, close with {closing}, and put texts with any of , : [ ] {{ }} into quotes",

@@ -39,7 +39,7 @@ def decode(data: bytes, file: str, limits: Limits) -> tuple[str, tuple[str, ...]
         raise Unreadable(
             [
                 whole.mistake(
-                    f"the file has {len(data):,} bytes; at most {limits.size:,} are read",
+                    f"the file is too large: at most {limits.size:,} bytes are read",
                     "keep the sidecar to what describes the images; put data into a file and attach it",
                 )
             ]

@@ -53,7 +53,7 @@ def test_given_values_become_a_tree() -> None:
 @pytest.mark.parametrize(
     ("limits", "says"),
     [
-        (Limits(size=5), "at most 5 are read"),
+        (Limits(size=5), "at most 5 bytes are read"),
         (Limits(depth=2), "more than 2 deep"),
         (Limits(nodes=3), "more than 3 values"),
         (Limits(aliases=0), "more than 0 aliases"),
