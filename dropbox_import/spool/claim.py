@@ -103,7 +103,7 @@ def _refusal(candidate: Candidate) -> dict[str, object]:
     name = candidate.sidecar.path
     single = count == 1 and not candidate.mistakes[0].line
     sentence = (
-        candidate.mistakes[0].sentence
+        _capital(candidate.mistakes[0].sentence)
         if single
         else f"{name} has {'a mistake' if count == 1 else f'{count} mistakes'}, so nothing of it was imported"
     )
@@ -116,6 +116,11 @@ def _refusal(candidate: Candidate) -> dict[str, object]:
         "hint": hint,
         "mistakes": [] if single else [str(mistake) for mistake in candidate.mistakes],
     }
+
+
+def _capital(text: str) -> str:
+    """A sentence that begins with a word, and not with a name in a file, begins with a capital."""
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text
 
 
 def gather(claim: Claim) -> None:

@@ -8,6 +8,8 @@ from dropbox_import.model import FilesetPlan
 from dropbox_import.plain import to_plain
 from dropbox_import.spool.fold import Drop, Failure, FilesetState
 
+_PATHS_SHOWN = 5
+
 
 def outcome(drop: Drop) -> str:
     if drop.two_outcomes:
@@ -112,11 +114,12 @@ def reason(drop: Drop, where: str) -> str:
     lines = [f"{name} was not imported into OMERO." if whole else f"A part of {name} was not imported into OMERO.", ""]
     for paths, failure in failures(drop):
         if paths and any(path not in failure.sentence for path in paths):
-            lines.append(", ".join(paths) + ":")
+            more = len(paths) - _PATHS_SHOWN
+            lines.append(", ".join(paths[:_PATHS_SHOWN]) + (f" and {more:,} more:" if more > 0 else ":"))
         lines.append(_sentence(failure.sentence))
         lines += [f"  {mistake}" for mistake in failure.mistakes]
         if failure.hint:
-            lines.append(f"What to do: {_sentence(failure.hint)}")
+            lines.append(f"What to do: {_sentence(failure.hint[:1].upper() + failure.hint[1:])}")
         lines.append("")
     if drop.claimed and drop.candidate and drop.candidate.members:
         lines.append(f'Nothing in this folder is in OMERO. When it is mended, move what is in "d" and then the sidecar back into {where}.')
