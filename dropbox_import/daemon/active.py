@@ -29,6 +29,7 @@ class Active:
     flying: dict[What, Order] = field(default_factory=dict)
     waits: dict[What, Wait] = field(default_factory=dict)
     suspects: set[str] = field(default_factory=set)
+    begun: dict[str, int] = field(default_factory=dict)  # fileset -> attempts after which its pause was taken
     held: DropboxImportError | None = None
     gone: bool = False
 
@@ -41,6 +42,8 @@ class Active:
         what = (step.do, step.key)
         wait = self.waits.get(what)
         under_way = any(key == step.key for _, key in self.flying) if step.key else what in self.flying
+        if step.do is Do.LOOK_UP:  # one answer tells of all filesets of the drop
+            under_way = under_way or any(do is Do.LOOK_UP for do, _ in self.flying)
         return not under_way and (wait is None or wait.due <= now)
 
     def pause(self, step: Step, due: float, why: DropboxImportError | None = None) -> int:
@@ -57,6 +60,11 @@ class Active:
     def succeeded(self, step: Step) -> None:
         self.waits.pop((step.do, step.key), None)
 
+    def forget(self, key: str) -> None:
+        """Pauses of an attempt that is over mean nothing for the next one."""
+        for what in [what for what in self.waits if what[1] == key]:
+            del self.waits[what]
+
     def next_due(self, now: float) -> float | None:
         """When the next pause ends."""
         ahead = [wait.due for what, wait in self.waits.items() if what not in self.flying and wait.due > now]
@@ -66,5 +74,5 @@ class Active:
         """Why nothing moves, for people; "" when something does or nothing is known."""
         if self.held is not None:
             return str(self.held)
-        waiting = [wait.why for what, wait in self.waits.items() if wait.why is not None and what not in self.flying]
+        waiting = [wait.why for what, wait in list(self.waits.items()) if wait.why is not None and what not in self.flying]
         return waiting[0].sentence if waiting else ""

@@ -57,6 +57,7 @@ class BoxRunner:
         self._beat = 0
         self._next_beat = self._next_scan = 0.0
         self.scans = 0
+        self.loaded = False  # every claim of this box has been read since the start
         shared.boxes.append(self)
 
     # --- from other threads -------------------------------------------------------------
@@ -104,8 +105,20 @@ class BoxRunner:
         outage = self._shared.outage
         if outage.looking and self._active:
             return True
-        paused = [active for active in list(self._active.values()) if any(wait.why is None for wait in list(active.waits.values()))]
-        return bool(paused) or not self._inbox.empty()
+        now = self._clock.monotonic()
+        waits = [wait for active in list(self._active.values()) for wait in list(active.waits.values())]
+        return any(wait.why is None and wait.due > now for wait in waits) or self._settling() or not self._inbox.empty()
+
+    def _settling(self) -> bool:
+        """Whether a look-up only has to wait for the minute in which an ended session may still commit images."""
+        states = self._shared.book.states()
+        return any(
+            one["committed"] and not one["complete"] and states.get(one["session"]) == "ended"
+            for active in list(self._active.values())
+            for state in active.claim.drop.filesets.values()
+            if state.looked is not None and not state.settled
+            for one in state.looked["attempts"]
+        )
 
     def busy(self) -> int:
         return len(self._active)
@@ -197,12 +210,13 @@ class BoxRunner:
             "beat": self._beat,
             "accepting": accepting and not self._shared.draining.is_set(),
         }
-        if self.layout.marker.exists():
+        if self._trouble is None:
             try:
+                read_marker(self.box.path)
                 text = json.dumps(facts).encode()
                 files.replace(self.layout.heartbeat(self._shared.instance.name), text, durable=False)
-            except OSError as error:
-                log.warning("no heartbeat can be written: %s", error, extra={"step": "heartbeat"})
+            except (OSError, ShareUnavailable) as error:
+                log.debug("no heartbeat can be written: %s", error, extra={"step": "heartbeat"})
 
     def _scan(self) -> None:
         try:
@@ -228,19 +242,20 @@ class BoxRunner:
         """Claims of this instance that nobody drives: after a start, the second part of a drop, one that an administrator moved back."""
         folder = self.layout.instance(self._shared.instance.name)
         names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        unread = 0
         for name in names:
             first_part = name.removesuffix(filing.SPLIT_SUFFIX)
             if not layout.is_id(name) or name in self._active or (first_part != name and first_part in names):
                 continue
             try:
-                claim = claims.load(self.layout, folder / name, self._clock)
-            except JournalDamaged as error:
+                self._active[name] = Active(claims.load(self.layout, folder / name, self._clock))
+            except (JournalDamaged, OSError) as error:
+                unread += 1
                 if name not in self._known:
                     log.error("%s", error, extra={"drop": name, "step": "held"})
                 self._known.add(name)
-                continue
-            self._active[name] = Active(claim)
         self._known &= set(names)
+        self.loaded = self.loaded or not unread
 
     def _claim(self, candidate: Candidate) -> None:
         now = self._clock.monotonic()

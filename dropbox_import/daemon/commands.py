@@ -17,7 +17,11 @@ from dropbox_import.spool.steps import Do, Step
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to send and to whom. `session` is the OMERO session whose worker must get it (0 = any worker of the role)."""
+    """What to send and to whom.
+
+    `session` is the OMERO session whose worker must get it (0 = any worker of the role). `ended`: for how many seconds
+    sessions had been seen ended when it was sent. `unknown`: files in d/ that nobody saw before the claim.
+    """
 
     role: str
     do: str
@@ -25,7 +29,9 @@ class Order:
     session: int = 0
     key: str = ""
     attempt: int = 0
-    intents: tuple[Record, ...] = field(default=())
+    intents: tuple[Record, ...] = ()
+    ended: dict[int, float] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
 
 
 def order_for(step: Step, drop: Drop, claim: Path, group_session: int, members: list[dict[str, Any]]) -> Order | None:

@@ -12,14 +12,20 @@ from dropbox_import.errors import DropboxImportError
 log = logging.getLogger(__name__)
 
 
-QUICK_LOOK = 2.0  # seconds: a lost connection is often no outage, so the first look comes soon
+# Seconds. A lost connection is often no outage but a restart or a pulled cable, and OMERO ends our sessions after ten idle
+# minutes: so the first looks come soon, and only then the configured tries. One look costs nothing.
+QUICK_LOOKS = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0)
+_WAITED_OUT = 3  # of them even by a run that ends when nothing is left to do
 
 
 class Backoff:
-    """When to try again: `delays` in seconds one after another, the last one for ever, each stretched by up to `jitter`."""
+    """When to try again: a few quick looks, then `delays` in seconds, the last one for ever; each stretched by up to `jitter`."""
 
     def __init__(self, delays: Sequence[float], jitter: float, clock: Clock) -> None:
-        self._delays = tuple(delays) or (600.0,)
+        configured = tuple(delays) or (600.0,)
+        quick = tuple(look for look in QUICK_LOOKS if look < configured[0])
+        self.quick = len(quick)
+        self._delays = (*quick, *configured)
         self._jitter = jitter
         self._clock = clock
 
@@ -48,8 +54,8 @@ class Outage:
 
     @property
     def looking(self) -> bool:
-        """Whether the first, quick look after the loss is still to come."""
-        return self._tries == 1
+        """Whether one of the first quick looks after the loss is still to come."""
+        return 0 < self._tries <= min(_WAITED_OUT, self._backoff.quick)
 
     @property
     def due(self) -> float:
@@ -72,7 +78,7 @@ class Outage:
                 return  # a straggler of the same outage
             self._tries += 1
             self._probing = False
-            self._due = self._clock.monotonic() + QUICK_LOOK if first else self._backoff.due(self._tries - 1)
+            self._due = self._backoff.due(self._tries)
             self.reason = error.sentence
             if first:
                 self.since = self._clock.now().isoformat(timespec="seconds")

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+from dropbox_import.daemon.commands import Order
 from dropbox_import.errors import DropboxImportError
 from dropbox_import.spool.fold import Drop
 from dropbox_import.spool.journal import Record
 from dropbox_import.spool.steps import Do, Step
 
 
-def records_of(step: Step, drop: Drop, result: dict[str, Any], *, attempt: int, ended: dict[int, float]) -> list[Record]:
+def records_of(step: Step, drop: Drop, result: dict[str, Any], order: Order) -> list[Record]:
     """The records of a step that a worker has done. Empty for what is only known in memory (sessions, a poll that still runs)."""
-    key = step.key
+    key, attempt = step.key, order.attempt
     match step.do:
         case Do.INSPECT:
-            return [Record("inspected", result)]
+            return [Record("inspected", {**result, "extras": [*result.get("extras", []), *order.unknown]})]
         case Do.RESOLVE:
             return [Record("resolved", result)]
         case Do.TARGET:
             return [Record("target", result)]
         case Do.LOOK_UP:
-            return [Record("looked-up", _looked_up(drop, key, result, ended), key)]
+            return _looked_up(drop, key, result, order.ended)
         case Do.DISCARD:
             return [Record("discarded", {"fileset": step.number}, key)]
         case Do.BEGIN:
@@ -40,23 +41,22 @@ def records_of(step: Step, drop: Drop, result: dict[str, Any], *, attempt: int, 
     return []
 
 
-def _looked_up(drop: Drop, key: str, result: dict[str, Any], ended: dict[int, float]) -> dict[str, Any]:
-    """Of all attempts of the submission those that concern this fileset.
+_LOOKED = ("fileset", "drop", "instance", "session", "attempt", "committed", "complete", "images")
 
-    These have the same token, or are dead leftovers of this drop whose files have changed since.
-    """
-    mine = []
+
+def _looked_up(drop: Drop, key: str, result: dict[str, Any], ended: dict[int, float]) -> list[Record]:
+    """What OMERO has of each fileset, told by its token. One answer serves all filesets that wait for one."""
+    asked = [name for name, one in drop.filesets.items() if name == key or (one.looked is None and one.attempt is None and not one.settled)]
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in asked}
     for one in result["attempts"]:
         name = str(one["token"]).rpartition("/")[2]
-        orphan = one.get("drop") == drop.id and name not in drop.filesets and not one["complete"]
-        if name == key or (orphan and key == next(iter(drop.filesets))):
-            mine.append(
-                {
-                    field: one.get(field)
-                    for field in ("fileset", "drop", "instance", "session", "attempt", "committed", "complete", "images")
-                }
-            )
-    return {"attempts": mine, "ended": {str(number): round(seconds, 1) for number, seconds in ended.items()}}
+        if name in found:
+            # What somebody else wrote into a token's text may be anything; a session that nobody knows is asked about.
+            session = one.get("session")
+            told = {field: one.get(field) for field in _LOOKED}
+            found[name].append({**told, "session": session if isinstance(session, int) else 0})
+    seconds = {str(number): round(since, 1) for number, since in ended.items()}
+    return [Record("looked-up", {"attempts": attempts, "ended": seconds}, name) for name, attempts in found.items()]
 
 
 def _answered(result: dict[str, Any], key: str, attempt: int) -> list[Record]:
@@ -79,8 +79,12 @@ def _confirmed(step: Step, drop: Drop, result: dict[str, Any]) -> list[Record]:
         return []
     state = drop.filesets[step.key]
     files = list(state.sent.get(step.number, ())) or result.get("files", [])
+    problems = [str(problem) for problem in result.get("problems", [])]
+    twice = [str(one["fileset"]) for one in (state.looked or {}).get("attempts", ()) if one["complete"]]
+    if len(twice) > 1:
+        problems.append(f"OMERO has these files more than once, as filesets {', '.join(twice)}; all are kept")
     records = [Record("imported", {"fileset": step.number, "images": result["images"], "files": files}, step.key)]
-    return [*(Record("attention", {"text": problem}) for problem in result.get("problems", [])), *records]
+    return [*(Record("attention", {"text": problem}) for problem in problems), *records]
 
 
 def failure_data(error: DropboxImportError) -> dict[str, Any]:

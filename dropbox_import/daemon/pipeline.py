@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from dropbox_import.daemon.active import Active
 from dropbox_import.daemon.commands import Order, order_for
-from dropbox_import.daemon.outcomes import failure_data
 from dropbox_import.daemon.replies import Replies
 from dropbox_import.daemon.shared import Happening, Shared
 from dropbox_import.disk.trouble import as_ours
-from dropbox_import.errors import ClaimLost, DropboxImportError, JournalDamaged, Rejected
+from dropbox_import.errors import ClaimLost, DropboxImportError, JournalDamaged, Rejected, TryLater
 from dropbox_import.notify.outbox import write_message
 from dropbox_import.plain import to_plain
 from dropbox_import.spool import claim as claims
 from dropbox_import.spool import filing, reports
 from dropbox_import.spool.journal import Record
-from dropbox_import.spool.steps import Do, Step, World, next_steps
+from dropbox_import.spool.steps import MOST_TRIES, Do, Step, World, next_steps
 from dropbox_import.workers.protocol import Command, Role
 from dropbox_import.workers.replies import Reply
 
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 Post = Callable[[Active, Step, Order, Reply], None]
 
+_BUG = DropboxImportError("an internal error stopped this drop; the log has its story", hint="Report it, and start the service again.")
 _RELEASED_PAUSE = 30.0  # seconds before a drop that was put back is taken again
 
 
@@ -39,34 +40,47 @@ class Pipeline:
         self._post = post
         self._replies = Replies(shared)
         self._commands = 0
+        self._releases: dict[str, int] = {}
         self.put_back: dict[str, float] = {}  # sidecars that were released, and until when they are left alone
 
     # --- what may be done now ---------------------------------------------------------
 
     def advance(self, active: Active) -> None:
-        """Do all that can be done now for one claim. Never raises for trouble of the drop, the disk or the server."""
+        """Do all that can be done now for one claim. Never raises: trouble of one drop stops no other."""
         while not active.gone and active.held is None:
             try:
                 if not self._one_round(active):
                     return
             except JournalDamaged as error:
-                active.held = error
-                log.error("%s", error, extra={"drop": active.id, "step": "held"})
-                return
+                self._hold(active, error)
+            except Exception:
+                log.exception("a bug", extra={"drop": active.id})
+                self._hold(active, _BUG)
+
+    @staticmethod
+    def _hold(active: Active, why: DropboxImportError) -> None:
+        """A damaged journal, or a bug that shows with this drop: it is not touched until the daemon is started again."""
+        active.held = why
+        log.error("held: %s", why, extra={"drop": active.id, "step": "held"})
 
     def _one_round(self, active: Active) -> bool:
         """True when something changed, so that the next steps must be asked for again."""
         self._replies.reconcile(active)
         now = self._shared.clock.monotonic()
         steps = sorted(next_steps(active.claim.drop, self.world(active)), key=lambda step: (step.do, step.key, step.number))
+        no_slot = False
         for step in steps:
-            if not active.idle(step, now):
+            if not active.idle(step, now) or (no_slot and step.do is Do.BEGIN):
                 continue
             try:
                 if self._perform(active, step):
                     return True
+                no_slot = no_slot or (step.do is Do.BEGIN and (step.do, step.key) not in active.flying)
             except OSError as error:
                 self._disk_trouble(active, step, error)
+            except Rejected as error:
+                self._replies.drop_rejected(active, step, error)
+                return True
             except ClaimLost as error:
                 log.info("%s", error, extra={"drop": active.id, "step": "claim-lost"})
                 claims.remove(active.claim)
@@ -121,7 +135,10 @@ class Pipeline:
         drop = active.claim.drop
         assert drop.candidate is not None and drop.release is not None
         log.info("put back: %s", drop.release.sentence, extra={"drop": active.id, "step": "release"})
-        self.put_back[f"{drop.candidate.folder}/{drop.candidate.sidecar.path}"] = self._shared.clock.monotonic() + _RELEASED_PAUSE
+        name = f"{drop.candidate.folder}/{drop.candidate.sidecar.path}"
+        self._releases[name] = self._releases.get(name, 0) + 1
+        often = self._releases[name] >= MOST_TRIES
+        self.put_back[name] = self._shared.backoff.due(99) if often else self._shared.clock.monotonic() + _RELEASED_PAUSE
         if claims.release(active.claim):
             self._leave(active, "released")
 
@@ -180,6 +197,8 @@ class Pipeline:
         shared = self._shared
         if step.do is Do.COMMIT and self._members_changed(active, step):
             return True
+        if not self._may_begin(active, step):
+            return False
         order = self._order(active, step)
         if order is None:
             told: dict[str, object] = {"made": [], "refused": []}
@@ -190,7 +209,7 @@ class Pipeline:
             return False  # its worker has just died: the session will be joined
         if order.role == "importer" and not shared.outage.may_ask():
             return False
-        if not self._has_turn(active, step):
+        if step.do is Do.OPEN_SESSION and not shared.book.want(active.claim.drop.owner, step.group):
             shared.outage.undecided()
             return False
         if order.intents:
@@ -198,25 +217,37 @@ class Pipeline:
         self._dispatch(active, step, order, worker)
         return False
 
-    def _has_turn(self, active: Active, step: Step) -> bool:
-        """Whether nobody else is opening that session, or a slot for the upload is free."""
+    def _may_begin(self, active: Active, step: Step) -> bool:
+        """Whether a slot for the upload is free, and after a try that went wrong its pause is over."""
         shared, drop = self._shared, active.claim.drop
-        if step.do is Do.OPEN_SESSION:
-            return shared.book.want(drop.owner, step.group)
-        if step.do is Do.BEGIN:
-            size = sum(one.size for one in drop.filesets[step.key].plan.files)
-            alone = step.key in active.suspects or drop.filesets[step.key].deaths > 0
-            return shared.slots.take((active.id, step.key), drop.owner, size, alone=alone)
-        return True
+        if step.do not in (Do.BEGIN, Do.SEND):
+            return True
+        state = drop.filesets[step.key]
+        if step.do is Do.BEGIN and active.begun.get(step.key) != state.attempts:
+            active.begun[step.key] = state.attempts
+            active.forget(step.key)
+            if state.attempts and (state.error is not None or state.attempts >= MOST_TRIES):
+                why = (state.error or {}).get("sentence") or "it did not work yet; it is tried again"
+                active.pause(step, shared.backoff.due(state.attempts), TryLater(why))
+                return False
+        alone = step.key in active.suspects or state.deaths > 0
+        size = sum(one.size for one in state.plan.files)
+        return shared.slots.take((active.id, step.key), drop.owner, size, alone=alone)
 
     def _order(self, active: Active, step: Step) -> Order | None:
         shared, drop = self._shared, active.claim.drop
         if step.do is Do.END_SESSION:
             return self._end_or_join(step)
-        members = [to_plain(one) for one in claims.members_now(active.claim)] if step.do is Do.INSPECT else []
         group = str((drop.resolved or {}).get("group", ""))
         session = shared.book.open_for(drop.owner).get(group, 0)
-        return order_for(step, drop, active.claim.path, session, members)
+        members = claims.members_now(active.claim) if step.do is Do.INSPECT else ()
+        known = {one.path for one in drop.candidate.members} if drop.candidate else set()
+        seen = [to_plain(one) for one in members if one.path in known]
+        order = order_for(step, drop, active.claim.path, session, seen)
+        if order is None:
+            return None
+        unknown = tuple(one.path for one in members if one.path not in known)
+        return replace(order, unknown=unknown, ended=dict(shared.book.ended_for()) if step.do is Do.LOOK_UP else {})
 
     def _end_or_join(self, step: Step) -> Order:
         """End a session that a worker of ours has.
@@ -268,13 +299,20 @@ class Pipeline:
         if active.gone:
             return
         try:
+            self._take(active, step, order, reply)
+        except JournalDamaged as error:
+            self._hold(active, error)
+        except Exception:
+            log.exception("a bug", extra={"drop": active.id, "step": step.do.value})
+            self._hold(active, _BUG)
+
+    def _take(self, active: Active, step: Step, order: Order, reply: Reply) -> None:
+        try:
             self._replies.take(active, step, order, reply)
-        except Rejected as error:  # a step of the drop as a whole
-            active.claim.append(Record("failed", failure_data(error)))
+        except Rejected as error:
+            self._replies.drop_rejected(active, step, error)
         except OSError as error:
             self._disk_trouble(active, step, error)
-        except JournalDamaged as error:
-            active.held = error
 
     def _disk_trouble(self, active: Active, step: Step, error: OSError) -> None:
         """Nothing was done that is not journaled. Read the journal anew (its descriptor may be bad) and try later."""

@@ -12,7 +12,7 @@ from dropbox_import.daemon.active import Active
 from dropbox_import.daemon.commands import Order
 from dropbox_import.daemon.outcomes import failure_data, records_of
 from dropbox_import.daemon.shared import Shared
-from dropbox_import.errors import ConfigError, DropboxImportError, OutcomeUnknown, Rejected, ServerUnavailable, TryLater
+from dropbox_import.errors import ConfigError, DropboxImportError, OutcomeUnknown, Rejected, TryLater
 from dropbox_import.spool.fold import Phase
 from dropbox_import.spool.journal import Record
 from dropbox_import.spool.steps import Do, Step
@@ -26,11 +26,18 @@ _ASK_AGAIN = 30.0
 _UNKNOWN_PAUSE = 2.0
 _MOST_CONFIRMS = 20
 _MOST_INSPECTIONS = 3
+_MOST_DEATHS = 3
+_TELL_AFTER = 3  # tries of an unknown outcome, then the wait has its reason shown
 _MOST_WATCHED = 20  # polls of a start whose outcome is unknown: a minute
 _OF_THE_DROP = frozenset({Do.INSPECT, Do.OPEN_SESSION, Do.RESOLVE, Do.TARGET})
 _OF_AN_ATTEMPT = frozenset({Do.SEND, Do.COMMIT, Do.POLL})
+_DEADLY = frozenset({Do.BEGIN, Do.SEND, Do.COMMIT, Do.POLL})
+_NOBODY_ASKED = frozenset({"worker-would-not-start", "worker-died", "worker-stopped", "hung", "stopping", "unsendable", *NOT_HELD})
 _CONNECTION_GONE = frozenset({"connection-lost", "no-answer", "session-gone", "unreachable"})
-_EVERYBODY = frozenset({"login", "server-disk-full"})  # codes of trouble that every drop has
+# Trouble that every drop has, and not only the one that met it.
+_EVERYBODY = frozenset(
+    {"unreachable", "unknown-host", "connection-lost", "no-answer", "no-session", "certificate", "host", "login", "server-disk-full"}
+)
 
 
 class Replies:
@@ -74,7 +81,7 @@ class Replies:
             book.hold(active.id, step.key, order.attempt, order.session, reply.worker)
         if step.do is Do.SEND:
             shared.slots.sent((active.id, step.key))
-        records = records_of(step, active.claim.drop, result, attempt=order.attempt, ended=dict(book.ended_for()))
+        records = records_of(step, active.claim.drop, result, order)
         if records:
             active.claim.append(*records)
             active.succeeded(step)
@@ -139,14 +146,20 @@ class Replies:
     # --- it did not ---------------------------------------------------------------------
 
     def _died(self, active: Active, step: Step, reply: Reply) -> None:
-        """A worker died by itself with this command. It counts only if nothing else was in that worker; else it runs alone next time."""
+        """A worker died by itself with this command.
+
+        It counts against a fileset only while that was imported, and only if nothing else was in the worker (else it runs
+        alone next time). A call that is only slow, or a share that hangs, is no death of the drop's; but files that the
+        inspector cannot get through are.
+        """
         self._shared.book.worker_gone(reply.worker)
         if reply.company:
             active.suspects.add(step.key)
             return
-        active.claim.append(Record("death", {"step": step.do.value}, step.key))
-        drop = active.claim.drop
-        if step.do is Do.INSPECT and drop.deaths >= 3:
+        hung = reply.error is not None and reply.error.kind == "hung"
+        if step.do is Do.INSPECT or (step.do in _DEADLY and not hung):
+            active.claim.append(Record("death", {"step": step.do.value}, step.key))
+        if step.do is Do.INSPECT and active.claim.drop.deaths >= _MOST_DEATHS:
             raise Rejected(
                 "the program that looks into image files died three times with the files of this drop",
                 hint="One of the files is damaged in an unusual way; ask the administrator to look at the log of the service.",
@@ -154,17 +167,18 @@ class Replies:
 
     def _failed(self, active: Active, step: Step, order: Order, reply: Reply, error: DropboxImportError) -> None:
         shared, claim = self._shared, active.claim
-        outage = isinstance(error, (ServerUnavailable, ConfigError)) or error.kind in _EVERYBODY
-        if order.role == "importer" and not reply.died and reply.worker:
-            if outage and error.kind != "session-gone":
-                shared.outage.failed(error)
-            elif not isinstance(error, OutcomeUnknown):
-                shared.outage.worked()  # OMERO answered, if only with a refusal
+        outage = order.role == "importer" and error.kind in _EVERYBODY
+        if outage and not reply.died and reply.worker:
+            shared.outage.failed(error)
+        elif order.role == "importer" and error.kind not in _NOBODY_ASKED and not isinstance(error, OutcomeUnknown):
+            shared.outage.worked()  # OMERO answered, if only with a refusal
         if order.role == "importer":
             shared.outage.undecided()
         if error.kind in _CONNECTION_GONE and order.session:
             shared.book.mark(order.session, "joinable")
-        if error.kind in NOT_HELD or (reply.worker and not shared.workers.alive(reply.worker)):
+        if error.kind == "worker-would-not-start":
+            self._later(active, step, error, False)
+        elif error.kind in NOT_HELD or (reply.worker and not shared.workers.alive(reply.worker)):
             self._not_held(active, step, order, reply, error)
         elif error.kind == "checksum" and step.do in _OF_AN_ATTEMPT:
             claim.append(Record("refused", {"sentence": error.sentence}, step.key))
@@ -179,7 +193,7 @@ class Replies:
                 claim.append(Record("lost", {"why": error.sentence, "fence": False}, step.key))
             self._later(active, step, error, outage)
         elif isinstance(error, OutcomeUnknown):
-            active.pause(step, shared.clock.monotonic() + _UNKNOWN_PAUSE)
+            self._unknown(active, step, error)
         else:
             log.error("a bug: %s", error, extra={"drop": active.id, "step": step.do.value})
             self._later(active, step, error, False)
@@ -196,7 +210,8 @@ class Replies:
         if claim.drop.inspections >= _MOST_INSPECTIONS:
             hint = "Put it into the drop folder again when the program that writes it has ended."
             told = {"code": "file-changes", "sentence": f"the files changed again and again during the upload: {sentence}", "hint": hint}
-            records.append(Record("fileset-failed", told, key))
+            # As if OMERO had refused it: what is left there is removed before the failure is final.
+            records = [Record("answered", {"state": "error", "class": "Rejected", **told}, key, attempt.number if attempt else 0)]
         else:
             records.append(Record("reinspect"))
         claim.append(*records)
@@ -210,15 +225,20 @@ class Replies:
             book.worker_gone(reply.worker)
         if order.attempt:
             book.let_go(active.id, step.key, order.attempt)
-        active.pause(step, self._shared.clock.monotonic() + _UNKNOWN_PAUSE)
+        self._unknown(active, step, error)
+
+    def _unknown(self, active: Active, step: Step, error: DropboxImportError) -> None:
+        """It is asked or done again (every such step may be); soon at first, and with its reason shown when that does not help."""
+        tries = active.tries(step) + 1
+        due = self._shared.clock.monotonic() + _UNKNOWN_PAUSE if tries < _TELL_AFTER else self._shared.backoff.due(tries)
+        active.pause(step, due, error if tries >= _TELL_AFTER else None)
 
     def _rejected(self, active: Active, step: Step, order: Order, error: Rejected) -> None:
         claim, data = active.claim, failure_data(error)
         if step.do in _OF_THE_DROP:
-            raise error
-        if step.do is Do.ANNOTATE:
-            refused = {"made": [], "refused": [{"what": "annotations", "why": error.sentence}]}
-            claim.append(Record("annotated", refused if step.key else {"on": step.group, **refused}, step.key))
+            self.drop_rejected(active, step, error)
+        elif step.do is Do.ANNOTATE:
+            claim.append(self._not_annotated(error, step.key, step.group))
         elif step.do is Do.BEGIN:
             claim.append(Record("lost", {"why": error.sentence, "fence": False}, step.key), Record("fileset-failed", data, step.key))
         elif step.do in _OF_AN_ATTEMPT:
@@ -228,6 +248,25 @@ class Replies:
         else:
             self._later(active, step, error, False)
 
+    def drop_rejected(self, active: Active, step: Step, error: Rejected) -> None:
+        """What is wrong with the drop as a whole ends it only if OMERO has nothing of it that is not settled.
+
+        So failed/ never holds what is in OMERO. Images that only lack their annotations are done, with the refusal told.
+        """
+        claim, states = active.claim, list(active.claim.drop.filesets.values())
+        if all(state.settled or state.clean for state in states):
+            claim.append(Record("failed", failure_data(error)))
+        elif all(state.settled or state.imported is not None for state in states):
+            open_keys = [state.plan.key for state in states if not state.settled]
+            claim.append(*(self._not_annotated(error, key, "") for key in open_keys))
+        else:
+            self._later(active, step, error, False)
+
+    @staticmethod
+    def _not_annotated(error: Rejected, key: str, container: str) -> Record:
+        refused = {"made": [], "refused": [{"what": "annotations", "why": error.sentence}]}
+        return Record("annotated", refused if key else {"on": container, **refused}, key)
+
     def _later(self, active: Active, step: Step, error: DropboxImportError, outage: bool) -> None:
         shared = self._shared
         now = shared.clock.monotonic()
@@ -235,6 +274,8 @@ class Replies:
         # While OMERO is down the outage itself says when to try; the step only must not spin.
         due = now + 1.0 if outage else shared.backoff.due(tries)
         active.pause(step, due, error)
+        if step.do is Do.SEND:  # who waits does not keep others from sending
+            shared.slots.give_back((active.id, step.key))
         if tries == 1:
             log.warning("%s waits: %s", step.do, error.sentence, extra={"drop": active.id, "step": step.do.value})
 

@@ -135,7 +135,6 @@ class _Service:
         self._clock = shared.clock
         self._next_status = 0.0
         self._next_look = 0.0
-        self._ending = 0
         self._rest_since: dict[BoxRunner, int] = {}
 
     def run(self, once: bool) -> None:
@@ -150,8 +149,11 @@ class _Service:
         started = self._clock.monotonic()
         try:
             while not self._stop.draining.is_set() and not (once and self._nothing_left(started)):
-                self._tend()
-                self._look_after(wakes)
+                try:
+                    self._tend()
+                    self._look_after(wakes)
+                except Exception:  # a bug here must not end what imports
+                    log.exception("a bug in looking after sessions and status; the daemon goes on")
                 self._stop.draining.wait(_TICK)
             self._drain()
         finally:
@@ -169,9 +171,11 @@ class _Service:
         now = self._clock.monotonic()
         for session in self._shared.book.to_keep_alive(_SESSION_BEAT):
             self._keep_alive(session)
-        needed = frozenset().union(*(runner.needed_sessions() for runner in self._runners))
+        # Only who knows every claim knows which session of an earlier daemon nobody needs.
+        loaded = all(runner.loaded for runner in self._runners)
+        needed = self._needed()
         if not self._shared.outage.down:
-            for session in self._shared.book.idle(needed, _SESSION_IDLE):
+            for session in self._shared.book.idle(needed, _SESSION_IDLE, joinable=loaded):
                 self._end(session)
         if now >= self._next_status:
             self._next_status = now + _STATUS_SECONDS
@@ -186,6 +190,9 @@ class _Service:
                 if not wake.healthy():
                     wake.start()
 
+    def _needed(self) -> frozenset[int]:
+        return frozenset[int]().union(*(runner.needed_sessions() for runner in self._runners))
+
     def _keep_alive(self, session: Session) -> None:
         self._shared.book.touch(session.number)
         command = Command(0, "keep_alive", {"session": session.number})
@@ -195,10 +202,8 @@ class _Service:
         """End a session that nobody needs. One that no worker has is ended by any: its secret lies in the state folder."""
         book = self._shared.book
         book.mark(session.number, "ending")
-        self._ending += 1
 
         def answered(reply: Reply) -> None:
-            self._ending -= 1
             gone = reply.error is None or reply.error.kind in ("no-such-session", "session-gone")
             book.mark(session.number, "ended" if gone else "joinable")
 
@@ -234,12 +239,11 @@ class _Service:
             self._stop.at_once.wait(_TICK)
         if self._stop.at_once.is_set() or self._shared.outage.down:
             return
-        needed = frozenset().union(*(runner.needed_sessions() for runner in self._runners))
-        for session in self._shared.book.idle(needed, -1.0):
-            if session.state == "held":
-                self._end(session)
+        book = self._shared.book
+        for session in book.idle(self._needed(), -1.0, joinable=False):
+            self._end(session)
         deadline = min(deadline, self._clock.monotonic() + 10.0)
-        while self._ending > 0 and self._clock.monotonic() < deadline and not self._stop.at_once.is_set():
+        while book.ending() and self._clock.monotonic() < deadline and not self._stop.at_once.is_set():
             self._stop.at_once.wait(_TICK)
 
     def _write_status(self, *, running: bool) -> None:

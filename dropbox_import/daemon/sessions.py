@@ -100,16 +100,22 @@ class SessionBook:
         with self._lock:
             return any(session == number for session, _ in self._held.values())
 
-    def idle(self, needed: frozenset[int], seconds: float) -> tuple[Session, ...]:
-        """Sessions that nobody needs any more: held ones unused for `seconds`, and joinable ones that no drop refers to."""
+    def idle(self, needed: frozenset[int], seconds: float, *, joinable: bool) -> tuple[Session, ...]:
+        """Sessions that nobody needs any more: held ones unused for `seconds`, and (once all claims are known) `joinable` ones."""
         now = self._clock.monotonic()
         with self._lock:
             busy = {session for session, _ in self._held.values()} | needed
             return tuple(
                 one
                 for one in self._sessions.values()
-                if one.number not in busy and ((one.state == "held" and now - one.since > seconds) or one.state == "joinable")
+                if one.number not in busy
+                and ((one.state == "held" and now - one.since > seconds) or (joinable and one.state == "joinable"))
             )
+
+    def ending(self) -> int:
+        """How many are being ended right now."""
+        with self._lock:
+            return sum(one.state == "ending" for one in self._sessions.values())
 
     def to_keep_alive(self, seconds: float) -> tuple[Session, ...]:
         now = self._clock.monotonic()

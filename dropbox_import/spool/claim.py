@@ -226,9 +226,8 @@ def release(claim: Claim) -> bool:
     candidate = claim.drop.candidate
     assert candidate is not None and claim.drop.release is not None
     restore_modes(claim)
-    there = [path for path in _tree(claim.members) if not path.is_dir()] if claim.members.is_dir() else []
     sidecar_back = claim.origin / candidate.sidecar.path
-    homes = [(path, claim.origin / path.relative_to(claim.members)) for path in there]
+    homes = _homes(claim, candidate)
     if claim.kept_sidecar.exists():
         homes.append((claim.kept_sidecar, sidecar_back))
     for _, home in homes:
@@ -238,12 +237,28 @@ def release(claim: Claim) -> bool:
             claim.append(Record("failed", {"code": "name-taken", "sentence": why, "hint": hint}))
             return False
     for path, home in homes:
+        if path == claim.kept_sidecar:  # all else is there for good before the drop can be taken again
+            for folder in sorted({place.parent for _, place in homes}, key=str):
+                files.sync_dir(folder)
         if not home.parent.is_dir():
             files.make_dirs(home.parent, 0o755)
         files.rename(path, home)
-        files.sync_dir(home.parent)
+    files.sync_dir(sidecar_back.parent)
     remove(claim)
     return True
+
+
+def _homes(claim: Claim, candidate: Candidate) -> list[tuple[Path, Path]]:
+    """What is to be put back, and where. A folder that was taken whole goes back whole, so that it stays the user's own."""
+    homes: list[tuple[Path, Path]] = []
+    for folder in candidate.whole_folders:
+        if (claim.members / folder).is_dir() and not (claim.origin / folder).exists():
+            homes.append((claim.members / folder, claim.origin / folder))
+    whole = [path for path, _ in homes]
+    for path in _tree(claim.members) if claim.members.is_dir() else ():
+        if not path.is_dir() and not any(folder in path.parents for folder in whole):
+            homes.append((path, claim.origin / path.relative_to(claim.members)))
+    return homes
 
 
 def restore_modes(claim: Claim) -> None:

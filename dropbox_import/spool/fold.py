@@ -57,7 +57,8 @@ class FilesetState:
     `looked` is the newest look-up, None when something happened since and it must be asked again.
     `fences` are sessions in which a call of ours may still land: they must be seen ended before a new
     attempt. `error` is the server's last refusal, until the next attempt. `sent` is what was uploaded, by the
-    server's number of the fileset: known even when the attempt is lost.
+    server's number of the fileset: known even when the attempt is lost. `vanished`: its files are no longer so,
+    and only what is left of it on the server is still to be removed.
     """
 
     plan: FilesetPlan
@@ -73,10 +74,23 @@ class FilesetState:
     imported: dict[str, Any] | None = None
     annotated: dict[str, Any] | None = None
     failure: Failure | None = None
+    vanished: bool = False
 
     @property
     def settled(self) -> bool:
+        if self.vanished and self.imported is None:
+            return self.clean
         return self.failure is not None or (self.imported is not None and self.annotated is not None)
+
+    @property
+    def clean(self) -> bool:
+        """Nothing of it is on the server, nor can anything still land there."""
+        if self.attempt is not None or self.imported is not None or self.discarding is not None:
+            return False
+        if not self.attempts:
+            return True
+        looked = self.looked
+        return looked is not None and not looked["attempts"] and all(str(number) in looked["ended"] for number in self.fences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +160,13 @@ class Drop:
         return tuple(one for one in self.filesets.values() if one.imported is not None)
 
     @property
+    def open(self) -> tuple[FilesetState, ...]:
+        """Those of today's files that are not imported."""
+        return tuple(one for one in self.filesets.values() if one.imported is None and not one.vanished)
+
+    @property
     def bad(self) -> tuple[FilesetState, ...]:
-        return tuple(one for one in self.filesets.values() if one.failure is not None)
+        return tuple(one for one in self.open if one.failure is not None)
 
     @property
     def has_failures(self) -> bool:
@@ -201,7 +220,8 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
             imported = {key: one for key, one in drop.filesets.items() if one.imported is not None}
             known = {plan.key: drop.filesets.get(plan.key, FilesetState(plan)) for plan in inspection.filesets}
             found = {plan.key: replace(known[plan.key], plan=plan) for plan in inspection.filesets}
-            return replace(drop, inspection=inspection, inspections=drop.inspections + 1, filesets={**found, **imported})
+            left = {key: replace(one, vanished=True) for key, one in drop.filesets.items() if key not in found and not one.clean}
+            return replace(drop, inspection=inspection, inspections=drop.inspections + 1, filesets={**found, **left, **imported})
         case "reinspect":
             return replace(drop, inspection=None)
         case "resolved":
@@ -249,15 +269,17 @@ def _fileset_step(state: FilesetState, record: Record) -> FilesetState:
             elif record.kind == "answered":
                 changed = replace(changed, answer=data)
                 error = data if data["state"] == "error" else None
-                return replace(state, attempt=changed, error=error, looked=None)
-            return replace(state, attempt=changed, looked=None)
+                return replace(state, attempt=changed, error=error, deaths=0, looked=None)
+            # Deaths count only while nothing moves on: three in a row at one place.
+            deaths = state.deaths if record.kind in ("begun", "commit") else 0
+            return replace(state, attempt=changed, deaths=deaths, looked=None)
         case "lost":
             fences = (*state.fences, attempt.session) if attempt is not None and data.get("fence", True) else state.fences
             return replace(state, attempt=None, fences=fences, looked=None)
         case "refused" if attempt is not None:
             return replace(state, refused=state.refused + 1, attempt=replace(attempt, phase=Phase.BEGUN, files=()), looked=None)
         case "try-again":
-            return replace(state, error=None, looked=None)
+            return replace(state, error=None)
         case "discard":
             return replace(state, discarding=data["fileset"])
         case "discarded":

@@ -1,8 +1,9 @@
 """`journal.jsonl`: what was intended and what happened, one JSON object a line, each with a check sum.
 
 A record is durable when `append` with `sync=True` has returned. A torn tail (a crash in the
-middle of a line) is cut before the next append. Any other damage raises JournalDamaged:
-then nothing of that drop is touched. The daemon is the only writer.
+middle of the last line, or a file that grew without its bytes) is cut before the next append.
+Any other damage raises JournalDamaged: then nothing of that drop is touched. The daemon is the
+only writer.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def read(raw: bytes, name: str = "journal.jsonl") -> tuple[tuple[Record, ...], i
             if record.number != len(records) + 1:
                 raise ValueError("out of sequence")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            if _whole_lines_follow(raw[good:]):
+            rest = raw[good:]
+            if b"\n" in rest and rest.strip(b"\0"):
                 raise JournalDamaged(
                     f"{name} is damaged after record {len(records)} ({error})",
                     hint="look at the file; the drop is held and nothing of it is touched",
@@ -82,19 +84,6 @@ def read(raw: bytes, name: str = "journal.jsonl") -> tuple[tuple[Record, ...], i
         records.append(record)
         good = end + 1
     return tuple(records), good
-
-
-def _whole_lines_follow(rest: bytes) -> bool:
-    """Whether a good record stands behind the bad one: then it is damage, not the torn end of the last write."""
-    for line in rest.split(b"\n")[1:]:
-        try:
-            decode(line)
-        except (ValueError, KeyError, TypeError, RecursionError):
-            continue
-        except JournalDamaged:
-            return True
-        return True
-    return False
 
 
 class Journal:

@@ -20,7 +20,7 @@ def outcome(drop: Drop) -> str:
 def unwanted(drop: Drop) -> tuple[str, ...]:
     """The members that go to failed/ when others go to done/: those of failed filesets that no imported fileset needs."""
     kept = {one.path for state in drop.good for one in state.plan.files}
-    wrong = {one.path for state in drop.filesets.values() if state.imported is None for one in state.plan.files}
+    wrong = {one.path for state in drop.open for one in state.plan.files}
     if drop.inspection is not None:
         wrong |= {path for bad in drop.inspection.bad for path in bad.files}
     return tuple(sorted(wrong - kept))
@@ -32,7 +32,7 @@ def failures(drop: Drop) -> list[tuple[tuple[str, ...], Failure]]:
         return list(drop.failed_parts)
     found: list[tuple[tuple[str, ...], Failure]] = []
     if drop.failure is not None:
-        left = tuple(one.path for state in drop.filesets.values() if state.imported is None for one in state.plan.files)
+        left = tuple(one.path for state in drop.open for one in state.plan.files)
         found.append((left if drop.good else (), drop.failure))
     if drop.inspection is not None:
         found += [(bad.files, Failure(bad.code, bad.sentence, bad.hint)) for bad in drop.inspection.bad]

@@ -48,6 +48,9 @@ class Do(StrEnum):
     FILE = "file"  # F1
 
 
+_ONE_AT_A_TIME = frozenset({Do.LOOK_UP, Do.BEGIN, Do.DISCARD, Do.END_SESSION, Do.ASK_SESSION})
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """`number` is a session's for the session steps, a fileset's id for CONFIRM and DISCARD.
@@ -95,9 +98,9 @@ def next_steps(drop: Drop, world: World) -> set[Step]:
         return _ending(drop)
     if drop.inspection is None:
         return set() if world.draining else {Step(Do.INSPECT)}
-    if world.submission_busy:
-        return set()
-    return _importing(drop, world)
+    steps = _importing(drop, world)
+    # What runs goes on; what another drop of the submission may be about to change waits until that one is filed.
+    return {step for step in steps if step.do not in _ONE_AT_A_TIME} if world.submission_busy else steps
 
 
 def _ending(drop: Drop) -> set[Step]:
@@ -173,22 +176,25 @@ def _judge(drop: Drop, state: FilesetState, looked: dict[str, Any], world: World
     """After a look-up: keep what is complete, end what may still land, discard what is dead, else begin or give up."""
     key = state.plan.key
     found = looked["attempts"]
-    complete = [one["fileset"] for one in found if one["complete"]]
-    if complete:
-        return _in_session(Step(Do.CONFIRM, key, min(complete)), world, group)
     ended = {int(number): seconds for number, seconds in looked["ended"].items()}
     answered = state.attempt is not None and state.attempt.phase is Phase.ANSWERED
+    complete = [one["fileset"] for one in found if one["complete"]]
+    # Beside a complete one only our own leftovers are removed; without one nothing may be left that could still land.
+    left = [one for one in found if not one["complete"] and (not complete or one["drop"] == drop.id)]
     steps: set[Step] = set()
-    for one in found:
+    for one in left:
         refused = answered and state.attempt is not None and one["fileset"] == state.attempt.fileset
-        if refused or ended.get(one["session"], -1.0) >= (SETTLE_SECONDS if one["committed"] else 0.0):
+        settle = SETTLE_SECONDS if one["committed"] else 0.0
+        if refused or ended.get(one["session"], -1.0) >= settle:
             return _in_session(Step(Do.DISCARD, key, one["fileset"]), world, group)
-        steps |= _fence(key, one["session"], SETTLE_SECONDS if one["committed"] else 0.0, world, group)
+        steps |= _fence(key, one["session"], settle, world, group)
+    if complete:
+        return steps if left else _in_session(Step(Do.CONFIRM, key, min(complete)), world, group)
     for number in state.fences:
         if number not in ended:
             steps |= _fence(key, number, 0.0, world, group)
     unseen = [number for number in state.fences if number not in ended]
-    if found or unseen:
+    if left or unseen or state.vanished:
         return steps
     return _again(drop, state, world, group)
 
@@ -225,4 +231,4 @@ def _again(drop: Drop, state: FilesetState, world: World, group: str) -> set[Ste
 def _others_rest(drop: Drop, key: str) -> bool:
     """Whether no other fileset has work in OMERO, so that the target may be looked for anew."""
     others = [one for name, one in drop.filesets.items() if name != key]
-    return all(one.settled or (one.attempt is None and one.imported is None and one.discarding is None) for one in others)
+    return all(one.settled or one.clean for one in others)

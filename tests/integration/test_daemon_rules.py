@@ -24,7 +24,7 @@ def reason(folder: Path) -> str:
 
 
 def test_a_drop_waits_as_long_as_omero_is_down_and_is_told_of_once(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
-    lab.server.refuse["open_session"] = ServerUnavailable("OMERO cannot be reached")
+    lab.server.refuse["open_session"] = ServerUnavailable("OMERO cannot be reached", code="unreachable")
     for number in range(5):
         lab.drop(f"{number}.yaml", SIDECAR, {f"{number}.tif": b"%d" % number})
     lab.start()
@@ -42,7 +42,7 @@ def test_a_drop_waits_as_long_as_omero_is_down_and_is_told_of_once(lab: Lab, cap
 
 
 def test_while_omero_is_down_only_one_drop_asks(lab: Lab) -> None:
-    lab.server.refuse["open_session"] = ServerUnavailable("down")
+    lab.server.refuse["open_session"] = ServerUnavailable("down", code="unreachable")
     for number in range(20):
         lab.drop(f"{number}.yaml", SIDECAR, {f"{number}.tif": b"%d" % number})
     lab.start()
@@ -173,7 +173,7 @@ def test_a_box_without_its_marker_is_not_touched(lab: Lab, caplog: pytest.LogCap
 
 
 def test_a_damaged_journal_holds_that_drop_and_no_other(lab: Lab) -> None:
-    lab.server.refuse["open_session"] = ServerUnavailable("down")
+    lab.server.refuse["open_session"] = ServerUnavailable("down", code="unreachable")
     lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
     lab.start()
     lab.turns(20)
@@ -190,7 +190,7 @@ def test_a_damaged_journal_holds_that_drop_and_no_other(lab: Lab) -> None:
 
 
 def test_what_is_filed_is_readable_by_its_user_and_what_is_at_work_is_not(lab: Lab) -> None:
-    lab.server.refuse["open_session"] = ServerUnavailable("down")
+    lab.server.refuse["open_session"] = ServerUnavailable("down", code="unreachable")
     lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
     lab.start()
     lab.turns(20)

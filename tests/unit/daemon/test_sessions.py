@@ -25,6 +25,8 @@ def test_sessions_of_an_earlier_daemon_can_be_joined(tmp_path: Path, clock: Hand
     (tmp_path / "half.json").write_text("{")
     book = SessionBook(tmp_path, clock)
     assert dict(book.states()) == {41: "joinable"}
+    assert book.idle(frozenset(), 0, joinable=False) == (), "not before every claim has been looked at"
+    assert [one.number for one in book.idle(frozenset(), 0, joinable=True)] == [41]
     assert book.open_for("ann") == {}
 
 
@@ -62,11 +64,11 @@ def test_a_session_with_a_started_import_is_not_idle(book: SessionBook, clock: H
     book.opened(7, "ann", "lab", 1, default=True)
     book.hold("d", "k", 1, 7, 1)
     clock.forward(1000)
-    assert book.idle(frozenset(), 90) == ()
+    assert book.idle(frozenset(), 90, joinable=True) == ()
     assert [one.number for one in book.to_keep_alive(120)] == [7]
     book.let_go("d", "k", 1)
-    assert [one.number for one in book.idle(frozenset(), 90)] == [7]
-    assert book.idle(frozenset({7}), 90) == ()
+    assert [one.number for one in book.idle(frozenset(), 90, joinable=True)] == [7]
+    assert book.idle(frozenset({7}), 90, joinable=True) == ()
 
 
 def test_the_moment_of_the_end_is_kept(book: SessionBook, clock: HandClock) -> None:

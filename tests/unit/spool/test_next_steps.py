@@ -52,7 +52,24 @@ TABLE: list[tuple[str, list[Record], World, set[Step]]] = [
     ("nothing new while draining", CLAIMED, World(draining=True), set()),
     ("no session: one is opened", [*CLAIMED, INSPECTED], World(), {Step(Do.OPEN_SESSION)}),
     ("with a session the target is looked for", [*CLAIMED, INSPECTED], OPEN, {Step(Do.RESOLVE, number=9)}),
-    ("another drop with this submission goes first", [*CLAIMED, INSPECTED], World(open=OPEN.open, submission_busy=True), set()),
+    ("another drop with this submission goes first", READY, World(open=OPEN.open, submission_busy=True), set()),
+    (
+        "but what runs already goes on",
+        [*READY, BEGIN, BEGUN, UPLOADED, COMMIT, COMMITTED],
+        World(held=HELD.held, open=OPEN.open, sessions=OPEN.sessions, submission_busy=True),
+        {Step(Do.POLL, "k")},
+    ),
+    (
+        "beside a complete one our own dead one is removed first",
+        [
+            *READY,
+            looked(
+                {"fileset": 77, "complete": True, "drop": "other"}, {"fileset": 78, "drop": "20261122-093912-k7f3q2mzt4"}, ended={"9": 1.0}
+            ),
+        ],
+        OPEN,
+        {Step(Do.DISCARD, "k", 78)},
+    ),
     (
         "the target may need another group's session",
         [*CLAIMED, INSPECTED, RESOLVED],
@@ -184,8 +201,18 @@ def test_the_second_part_is_left_to_the_first_until_it_is_complete() -> None:
     assert do([part]) == set()
 
 
+def test_what_is_left_on_the_server_of_vanished_files_is_removed_before_the_drop_is_settled() -> None:
+    again = Record("inspected", to_plain(Inspection((FilesetPlan("new", (A,)),))))
+    records = [*READY, BEGIN, BEGUN, Record("lost", {}, "k"), Record("reinspect"), again]
+    done = [Record("imported", {"fileset": 80, "images": []}, "new"), Record("annotated", {}, "new")]
+    assert not fold("x", [*records, *done]).settled
+    assert do([*records, *done]) == {Step(Do.LOOK_UP, "k")}
+    assert fold("x", [*records, *done, looked(ended={"9": 0.0})]).settled
+
+
 def test_the_fold_forgets_an_old_grouping_but_not_what_is_imported() -> None:
     again = Record("inspected", to_plain(Inspection((FilesetPlan("new", (A,)),))))
     drop: Drop = fold("x", [*READY, IMPORTED, Record("reinspect"), again])
     assert set(drop.filesets) == {"k", "new"}
+    assert set(fold("x", [*READY, Record("reinspect"), again]).filesets) == {"new"}
     assert drop.inspections == 2
