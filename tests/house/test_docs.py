@@ -18,6 +18,7 @@ import pytest
 from dropbox_import import strict_yaml
 from dropbox_import.cli.entry import COMMANDS, cli
 from dropbox_import.cli.exits import MEANING, Exit
+from dropbox_import.daemon.outage import QUICK_LOOKS
 from dropbox_import.errors import ConfigError, SidecarInvalid
 from dropbox_import.settings import Settings, load_settings
 from dropbox_import.settings.example import example_text
@@ -225,6 +226,12 @@ def test_each_default_that_is_listed_is_the_default(key: str, default: str, tmp_
         at = box if step == "boxes" else at.setdefault(step, {})
     at[last] = default
     assert settings_of(flow(written), tmp_path) == without
+
+
+def test_the_quick_looks_are_those_of_the_daemon() -> None:
+    *first, last = (f"{look:g}" for look in QUICK_LOOKS)
+    for page in (DOCS / "administrator-guide.md", ARCHITECTURE, *DOCS.glob("decisions/0007*.md")):
+        assert f"{', '.join(first)} and {last} seconds" in page.read_text(encoding="utf-8"), page
 
 
 def flow(value: object) -> str:
