@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,40 +142,34 @@ def _cut_to_nothing(attempt: Attempt, index: int) -> None:
 
 
 def _stream(writer: Any, attempt: Attempt, source: int, file: FileToSend, start: int, digest: Any, counter: _Counter) -> None:
-    """One write is in flight while the block is hashed and the next one read: two on one uploader fail.
+    """While one block is sent the next one is read and hashed, in a thread: encryption alone keeps this one busy.
 
-    One buffer serves all blocks, since `begin_write` copies what it is given; a new one for each would be most of the worker's memory.
+    Never two writes at once: on one uploader they fail. Two buffers serve all blocks; new ones would be most of the worker's memory.
     """
-    offset, under_way, size = start, None, 0
-    buffer = memoryview(bytearray(min(BLOCK, file.size - start)))
+    offset = start
+    buffers = [memoryview(bytearray(min(BLOCK, file.size - start))) for _ in range(2)]
     os.lseek(source, start, os.SEEK_SET)
-    try:
-        while read := _fill(source, buffer[: file.size - offset]):
-            if under_way is not None:
-                writer.end_write(under_way)
-                under_way = None
-                counter.add(size)
+
+    def prepare(number: int, left: int) -> memoryview:
+        buffer = buffers[number % 2]
+        block = buffer[: _fill(source, buffer[:left])]
+        digest.update(block)
+        return block
+
+    with ThreadPoolExecutor(1, "read") as helper:
+        ahead = helper.submit(prepare, 0, file.size - offset)
+        number = 0
+        while block := ahead.result():
+            number += 1
+            ahead = helper.submit(prepare, number, file.size - offset - len(block))
             if attempt.cancelled.is_set():
                 raise Paused("The upload was stopped.", hint=WAITS, code="cancelled")
-            block, size = buffer[:read], read
-            counter.call("write", size)
-            under_way = writer.begin_write(block, offset, size)
-            digest.update(block)
-            offset += size
-        if under_way is not None:
-            final, under_way = under_way, None
-            writer.end_write(final)
-            counter.add(size)
-    finally:
-        if under_way is not None:
-            _wait_quietly(under_way)
+            counter.call("write", len(block))
+            writer.write(block, offset, len(block))
+            counter.add(len(block))
+            offset += len(block)
     if offset != file.size or os.fstat(source).st_size != file.size:
         raise _changed(file)
-
-
-def _wait_quietly(under_way: Any) -> None:
-    """A write of which nobody wants the answer must still be over before the uploader is used again."""
-    under_way.waitForCompleted()
 
 
 def _fill(source: int, buffer: memoryview) -> int:

@@ -41,17 +41,14 @@ class Uploader:
         return True
 
     def write(self, block: bytes, offset: int, size: int) -> None:
-        self.writes.append((offset, size))
-        self.content[offset : offset + size] = block
-
-    def begin_write(self, block: bytes, offset: int, size: int) -> Any:
         self.in_flight += 1
         self.most = max(self.most, self.in_flight)
-        self.write(block, offset, size)
-        return SimpleNamespace(waitForCompleted=lambda: None)
-
-    def end_write(self, _result: Any) -> None:
+        self.writes.append((offset, size))
+        self.while_writing()
+        self.content[offset : offset + size] = block
         self.in_flight -= 1
+
+    def while_writing(self) -> None: ...
 
     def close(self) -> None:
         self.closed = True
@@ -109,6 +106,31 @@ def test_one_write_is_in_flight_and_the_hash_is_of_the_whole_file(tmp_path: Path
     assert (sent.size, sent.sha1) == (5120, hashlib.sha1(content).hexdigest())
     assert uploader.writes == [(0, 0), (0, 1000), (1000, 1000), (2000, 1000), (3000, 1000), (4000, 1000), (5000, 120)]
     assert session.held == [attempt]
+
+
+def test_the_next_block_is_read_during_a_write_and_not_over_the_one_that_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, read = threading.Condition(), 0
+    fill = upload._fill
+
+    def counted(source: int, buffer: memoryview) -> int:
+        nonlocal read
+        found = fill(source, buffer)
+        with done:
+            read += 1
+            done.notify_all()
+        return found
+
+    class Slow(Uploader):
+        def while_writing(self) -> None:
+            """The first write only makes the file; so at the second one, of the first block, two blocks must be read."""
+            with done:
+                assert len(self.writes) == 1 or done.wait_for(lambda: read >= len(self.writes), timeout=20)
+
+    monkeypatch.setattr(upload, "_fill", counted)
+    content = bytes(range(256)) * 20
+    uploader = Slow()
+    _send(tmp_path, content, uploader)
+    assert bytes(uploader.content) == content
 
 
 def test_an_empty_file_is_touched_and_closed(tmp_path: Path) -> None:

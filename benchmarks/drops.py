@@ -1,0 +1,97 @@
+"""Many small drops end to end: how many a second with one and with four filesets in flight, and where the time goes."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import numpy
+import tifffile
+
+from benchmarks.figures import Figure
+from benchmarks.scene import Scene, give, journals, scene
+from dropbox_import.spool.journal import Record
+from tests.support import standin_process
+
+DROPS = 60
+BARE = 40
+FLIGHTS = (1, 4)
+LONGEST = 170.0
+SIDECAR = """\
+target: {project: {name: P, create: true}, dataset: {name: D, create: true}}
+tags: [benchmark]
+key_values:
+  - pairs: [[Name, "{file}"]]
+"""
+
+
+def picture(number: int) -> bytes:
+    """A TIFF of 1 MiB, each another one."""
+    made = io.BytesIO()
+    tifffile.imwrite(made, numpy.full((512, 1024), number, numpy.uint16), photometric="minisblack")
+    return made.getvalue()
+
+
+def run() -> list[Figure]:
+    figures: list[Figure] = []
+    speeds = {}
+    with scene() as stage:
+        bare = _bare(stage)
+        for flights in FLIGHTS:
+            box = stage.new_box()
+            for number in range(DROPS):
+                give(box, f"{number}.tif", picture(number))
+                give(box, f"{number}.yaml", SIDECAR.encode())
+            with stage.daemon(box, workers={"filesets_in_flight": flights}, quiet_period=1, scan_interval=1) as daemon:
+                daemon.finish(LONGEST)
+            found = journals(box.done)
+            if len(found) != DROPS:
+                raise RuntimeError(f"{len(found)} of {DROPS} drops are in done/")
+            speeds[flights] = DROPS / _length(found)
+            figures += _figures(flights, speeds[flights], bare, found)
+    figures.append(Figure(f"speed with {FLIGHTS[1]} / with {FLIGHTS[0]} in flight", f"{speeds[FLIGHTS[1]] / speeds[FLIGHTS[0]]:.2f}"))
+    return figures
+
+
+def _bare(stage: Scene) -> float:
+    """Imports a second of a loop that imports the same pictures one by one, with no box, no journal and no annotation."""
+    client, _ = stage.standin.sudo("alice")
+    pictures = [picture(number) for number in range(BARE)]
+    begun = time.perf_counter()
+    for number, data in enumerate(pictures):
+        standin_process.import_one(client, data, f"bare/{number}.tif")
+    return BARE / (time.perf_counter() - begun)
+
+
+def _figures(flights: int, speed: float, bare: float, found: Sequence[tuple[Record, ...]]) -> list[Figure]:
+    some = sorted(_steps(found).items(), key=lambda item: -item[1])
+    whole = sum(seconds for _, seconds in some)
+    return [
+        Figure(f"{flights} in flight: drops a second, and / imports a second of a bare loop", f"{speed:.2f}, {speed / bare:.2f}"),
+        Figure("  seconds from the claim of a drop to its filing, mean", f"{whole:.2f}"),
+        *(Figure(f"    until the record {kind}", f"{seconds:.3f} ({seconds / whole:.0%})") for kind, seconds in some[:8]),
+    ]
+
+
+def _at(record: Record) -> float:
+    return datetime.fromisoformat(record.at).timestamp()
+
+
+def _length(found: Iterable[Sequence[Record]]) -> float:
+    """Seconds from the first claim to the last filing."""
+    ends = [(_at(records[0]), _at(records[-1])) for records in found]
+    return max(last for _, last in ends) - min(first for first, _ in ends)
+
+
+def _steps(found: Iterable[Sequence[Record]]) -> dict[str, float]:
+    """Mean seconds that a drop spent before each kind of record."""
+    spent: dict[str, list[float]] = defaultdict(list)
+    for records in found:
+        for earlier, later in itertools.pairwise(records):
+            spent[later.kind].append(_at(later) - _at(earlier))
+    drops = max(len(values) for values in spent.values())
+    return {kind: sum(values) / drops for kind, values in spent.items()}
