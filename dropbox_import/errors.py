@@ -50,9 +50,7 @@ class DropboxImportError(Exception):
     code: ClassVar[str] = "error"
     default_hint: ClassVar[str] = ""
 
-    def __init__(
-        self, sentence: str, *, hint: str = "", code: str = "", mistakes: Sequence[Mistake] = ()
-    ) -> None:
+    def __init__(self, sentence: str, *, hint: str = "", code: str = "", mistakes: Sequence[Mistake] = ()) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.hint = hint or self.default_hint
