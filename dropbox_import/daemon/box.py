@@ -276,7 +276,6 @@ class BoxRunner:
             return
         active = Active(claim)
         self._active[active.id] = active
-        log.info("taken: %s", candidate.sidecar.path, extra={"drop": active.id, "owner": candidate.owner, "step": "claim"})
         self._pipeline.advance(active)
         if active.gone:
             del self._active[active.id]

@@ -53,7 +53,8 @@ def order_for(step: Step, drop: Drop, claim: Path, group_session: int, members: 
             args = {"group": _request(drop).group, "target": to_plain(_request(drop).target)}
             return Order("importer", "resolve", {"session": step.number, **args}, step.number)
         case Do.TARGET:
-            return Order("importer", "target", {"session": step.number, "target": to_plain(_bound(drop))}, step.number)
+            args = {"session": step.number, "target": to_plain(_bound(drop))}
+            return Order("importer", "target", args, step.number, intents=(Record("making", {"session": step.number}),))
         case Do.ANNOTATE:
             return _annotate(drop, state, step.group, claim, group_session)
     assert state is not None
@@ -171,7 +172,8 @@ def _annotate(drop: Drop, state: FilesetState | None, container: str, claim: Pat
     args = {"session": session, "marker": drop.submission, "on": container or "image", "objects": objects, **wanted}
     if state is not None:
         args["file"] = state.plan.files[0].path
-    return Order("importer", "annotate", args, session, state.plan.key if state else "")
+    key = state.plan.key if state else ""
+    return Order("importer", "annotate", args, session, key, intents=(Record("making", {"session": session}, key),))
 
 
 def _parts(request: ImportRequest, on: str, claim: Path) -> dict[str, Any]:

@@ -134,7 +134,6 @@ class Pipeline:
     def _release(self, active: Active) -> None:
         drop = active.claim.drop
         assert drop.candidate is not None and drop.release is not None
-        log.info("put back: %s", drop.release.sentence, extra={"drop": active.id, "step": "release"})
         name = f"{drop.candidate.folder}/{drop.candidate.sidecar.path}"
         self._releases[name] = self._releases.get(name, 0) + 1
         often = self._releases[name] >= MOST_TRIES

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from dropbox_import.spool import layout
 from dropbox_import.spool.fold import Drop, Failure, fold, step
 from dropbox_import.spool.journal import Journal, Record
 from dropbox_import.spool.layout import Layout
+from dropbox_import.spool.words import DETAILS, sentence
+
+log = logging.getLogger(__name__)
 
 _OURS = frozenset({layout.JOURNAL, layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION, layout.MEMBERS, layout.REFERENCES})
 
@@ -61,6 +65,8 @@ class Claim:
         self.journal.append(records, sync=sync)
         for record in self.journal.records[before:]:
             self.drop = step(self.drop, record)
+            level = logging.DEBUG if record.kind in DETAILS else logging.INFO
+            log.log(level, "%s", sentence(record), extra={"drop": self.drop.id, "owner": self.drop.owner, "step": record.kind})
 
     def close(self) -> None:
         if self.journal is not None:
@@ -168,6 +174,8 @@ def _take_sidecar(claim: Claim, candidate: Candidate) -> None:
 
 
 def _take_members(claim: Claim, candidate: Candidate) -> Record | None:
+    if not candidate.members:
+        return None
     if not claim.members.is_dir():
         files.make_dir(claim.members, 0o700)
     touched = {claim.members}

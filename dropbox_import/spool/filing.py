@@ -42,7 +42,8 @@ def split(claim: Claim, clock: Clock) -> None:
                 files.sync_dir(folder)
         if not other.drop.claimed:
             modes = [mode for mode in claim.drop.modes or () if _belongs(str(mode["path"]), unwanted, claim)]
-            other.append(Record("seal", {"modes": modes}), Record("claimed"), _story(claim.drop), Record("messages"))
+            found = [Record(kind, data) for kind, data in (("resolved", claim.drop.resolved), ("target", claim.drop.target)) if data]
+            other.append(Record("seal", {"modes": modes}), Record("claimed"), *found, _story(claim.drop), Record("messages"))
         other.close()
     claim.append(Record("split-done"))
 

@@ -1,7 +1,7 @@
 """The state of a drop is a fold over its journal; nothing else remembers it.
 
 Intents (written and synced before the act): intent, seal, release, begin, commit, discard,
-split, failed, file. Results (written after it): claimed, inspected, resolved, target,
+making, split, failed, file. Results (written after it): claimed, inspected, resolved, target,
 looked-up, begun, uploaded, committed, answered, imported, annotated, discarded,
 fileset-failed, messages, split-done. Counted: death, refused. `lost`: nobody holds the attempt any more.
 `reinspect`, `unresolve`, `try-again`: an earlier result no longer counts. `attention` is told to people.
@@ -75,6 +75,7 @@ class FilesetState:
     annotated: dict[str, Any] | None = None
     failure: Failure | None = None
     vanished: bool = False
+    making: int = 0
 
     @property
     def settled(self) -> bool:
@@ -119,6 +120,7 @@ class Drop:
     failure: Failure | None = None
     failed_parts: tuple[tuple[tuple[str, ...], Failure], ...] = ()
     attention: tuple[str, ...] = ()
+    making: int = 0
     messages: bool = False
     split: tuple[str, ...] | None = None
     split_done: bool = False
@@ -226,12 +228,14 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
             return replace(drop, inspection=None)
         case "resolved":
             return replace(drop, resolved=data)
+        case "making":
+            return replace(drop, making=data["session"])
         case "target":
-            return replace(drop, target=data)
+            return replace(drop, target=data, making=0)
         case "unresolve":
             return replace(drop, resolved=None, target=None)
         case "annotated":
-            return replace(drop, containers={**drop.containers, data["on"]: data})
+            return replace(drop, containers={**drop.containers, data["on"]: data}, making=0)
         case "death":
             return replace(drop, deaths=drop.deaths + 1)
         case "failed":
@@ -286,8 +290,10 @@ def _fileset_step(state: FilesetState, record: Record) -> FilesetState:
             return replace(state, discarding=None, attempt=None, looked=None)
         case "imported":
             return replace(state, imported=data, attempt=None, looked=None)
+        case "making":
+            return replace(state, making=data["session"])
         case "annotated":
-            return replace(state, annotated=data)
+            return replace(state, annotated=data, making=0)
         case "death":
             return replace(state, deaths=state.deaths + 1)
         case "fileset-failed":

@@ -124,13 +124,20 @@ def _importing(drop: Drop, world: World) -> set[Step]:
     if drop.target is None:
         if group not in world.open:
             return set() if world.draining else {Step(Do.OPEN_SESSION, group=group)}
-        return {Step(Do.TARGET, number=world.open[group])}
+        return _once(Step(Do.TARGET, number=world.open[group]), drop.making, world, group)
     for state in drop.filesets.values():
         if not state.settled:
             steps |= _fileset(drop, state, world, group)
     if not steps and all(one.settled for one in drop.filesets.values()):
-        steps = _in_session(Step(Do.ANNOTATE, group=drop.open_containers[0]), world, group)
+        steps = _once(Step(Do.ANNOTATE, group=drop.open_containers[0]), drop.making, world, group)
     return steps
+
+
+def _once(step: Step, making: int, world: World, group: str) -> set[Step]:
+    """`step`, when no earlier try of it can still land: a thing is looked for before it is made, which helps only if nothing comes late."""
+    if not making or making in world.open.values() or world.sessions.get(making) == "ended":
+        return _in_session(step, world, group)
+    return _fence(step.key, making, 0.0, world, group)
 
 
 def _in_session(step: Step, world: World, group: str) -> set[Step]:
@@ -141,7 +148,7 @@ def _in_session(step: Step, world: World, group: str) -> set[Step]:
 def _fileset(drop: Drop, state: FilesetState, world: World, group: str) -> set[Step]:
     key = state.plan.key
     if state.imported is not None:
-        return _in_session(Step(Do.ANNOTATE, key), world, group)
+        return _once(Step(Do.ANNOTATE, key), state.making, world, group)
     if state.discarding is not None:
         return _in_session(Step(Do.DISCARD, key, state.discarding), world, group)
     attempt = state.attempt

@@ -12,40 +12,7 @@ from dropbox_import.spool import layout, reports
 from dropbox_import.spool.fold import Drop, fold
 from dropbox_import.spool.journal import Record, read
 from dropbox_import.spool.layout import Layout
-
-_SAYS = {
-    "intent": "seen; what it asks for was written down",
-    "seal": "closed to users",
-    "claimed": "taken out of the drop folder",
-    "release": "is put back into the drop folder",
-    "inspected": "the files were looked at",
-    "reinspect": "the files changed and are looked at again",
-    "resolved": "owner, group and target were found in OMERO",
-    "unresolve": "the target is looked for again",
-    "try-again": "OMERO's last refusal counts no more",
-    "target": "project and dataset are there",
-    "looked-up": "OMERO was asked what it has of this already",
-    "begin": "an import is begun",
-    "begun": "OMERO made the fileset",
-    "uploaded": "the files are on the server, checksums equal",
-    "commit": "OMERO is asked to import them",
-    "committed": "OMERO has taken the import",
-    "answered": "OMERO answered",
-    "imported": "the images are in OMERO",
-    "annotated": "annotations are made",
-    "lost": "the worker that had it is gone",
-    "refused": "the server's checksum differed; it is sent again",
-    "discard": "a dead fileset of ours is removed",
-    "discarded": "it is removed",
-    "death": "a worker died with it",
-    "fileset-failed": "this fileset cannot be imported",
-    "failed": "the drop cannot be imported",
-    "attention": "somebody should look",
-    "messages": "messages are written",
-    "split": "it is filed in two parts",
-    "split-done": "the failed part has its own folder",
-    "file": "it is filed",
-}
+from dropbox_import.spool.words import sentence
 
 
 def survey(boxes: Iterable[Path], *, newest: int = 200) -> tuple[DropSummary, ...]:
@@ -76,12 +43,7 @@ def story(boxes: Iterable[Path], drop_id: str) -> tuple[dict[str, Any], ...]:
 
 
 def _tell(record: Record, path: Path) -> dict[str, Any]:
-    says = _SAYS.get(record.kind, record.kind)
-    detail = record.data.get("sentence") or record.data.get("message") or record.data.get("to") or record.data.get("text")
-    if record.kind in ("begun", "imported") and record.data.get("fileset") is not None:
-        images = ", ".join(str(image["id"]) for image in record.data.get("images", []))
-        detail = f"Fileset:{record.data['fileset']}" + (f", Image:{images}" if images else "")
-    told: dict[str, Any] = {"at": record.at, "step": record.kind, "says": f"{says}: {detail}" if detail else says, "path": str(path)}
+    told: dict[str, Any] = {"at": record.at, "step": record.kind, "says": sentence(record), "path": str(path)}
     if record.key:
         told |= {"fileset": record.key, "attempt": record.attempt}
     return told
@@ -129,7 +91,7 @@ def _summary(box: Path, path: Path, filed: DropState | None) -> DropSummary:
         sidecar=candidate.sidecar.path if candidate else path.name,
         owner=drop.owner,
         step=drop.last,
-        why=trouble or _why(drop),
+        why=trouble or _why(drop, filed),
         since=drop.at,
         filesets=len(drop.filesets),
         images=sum(len((one.imported or {}).get("images", [])) for one in drop.good),
@@ -142,8 +104,8 @@ def _id_of(path: Path, drop: Drop) -> str:
     return name.removesuffix(".failed")
 
 
-def _why(drop: Drop) -> str:
+def _why(drop: Drop, filed: DropState | None) -> str:
     told = reports.failures(drop)
-    if told:
+    if told and filed is not DropState.DONE:  # what failed of it lies in failed/, and is told there
         return "; ".join(text for _, failure in told for text in (failure.sentence, *failure.mistakes))
     return "; ".join(drop.attention)

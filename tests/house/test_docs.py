@@ -25,7 +25,7 @@ from dropbox_import.settings.example import example_text
 from dropbox_import.settings.model import Box, Log, Omero, Retry, WaitForFiles, Workers
 from dropbox_import.sidecar import parse_sidecar
 from dropbox_import.sidecar.schema import SHAPE
-from dropbox_import.spool import survey
+from dropbox_import.spool import words
 from dropbox_import.spool.steps import Do
 from tests.house.source import PACKAGE, ROOT, modules
 
@@ -277,7 +277,7 @@ def test_the_step_table_has_every_step_with_its_letters() -> None:
 
 def recorded() -> set[str]:
     """The kinds of record that any module writes or reads."""
-    found = set(survey._SAYS)
+    found = set(words.SAYS)
     for module in modules():
         for call in module.calls():
             name = module.full_name(call.func) or ""
