@@ -72,7 +72,10 @@ class FilesRule:
 
 @dataclass(frozen=True, slots=True)
 class ImageRule:
-    """Name and description of the images; `name` may hold {series}, {series_name}, {file}, {stem}; `append` adds to the file's own description."""
+    """Name and description of the images.
+
+    `name` may hold {series}, {series_name}, {file}, {stem}; `append` adds to the file's own description.
+    """
 
     name: str | None = None
     description: str | None = None

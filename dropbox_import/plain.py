@@ -29,7 +29,10 @@ def to_plain(value: object) -> Any:
 
 
 def from_plain(kind: type[T], value: object) -> T:
-    """The object of `kind` that `to_plain` gave. Unknown keys are ignored (a newer writer). Raises TypeError or ValueError when it does not fit."""
+    """The object of `kind` that `to_plain` gave. Unknown keys are ignored (a newer writer).
+
+    Raises TypeError or ValueError when it does not fit.
+    """
     return cast("T", _read(kind, value))
 
 
