@@ -58,7 +58,8 @@ class FilesetState:
     `fences` are sessions in which a call of ours may still land: they must be seen ended before a new
     attempt. `error` is the server's last refusal, until the next attempt. `sent` is what was uploaded, by the
     server's number of the fileset: known even when the attempt is lost. `vanished`: its files are no longer so,
-    and only what is left of it on the server is still to be removed.
+    and only what is left of it on the server is still to be removed. `making`: the session in which annotations
+    of it may still land.
     """
 
     plan: FilesetPlan
@@ -98,6 +99,7 @@ class FilesetState:
 class Drop:
     """Everything the journal says of one drop.
 
+    `making`: the session in which its containers, or annotations of them, may still land.
     `part_of`: it is the failed part of that drop, and `failed_parts` are its failures with their files.
     """
 
@@ -192,6 +194,8 @@ def step(drop: Drop, record: Record) -> Drop:
     if record.key and record.key in drop.filesets:
         state = _fileset_step(drop.filesets[record.key], record)
         return replace(drop, filesets={**drop.filesets, record.key: state})
+    if record.kind == "making":
+        return replace(drop, making=record.data["session"])
     return _drop_step(drop, record)
 
 
@@ -228,8 +232,6 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
             return replace(drop, inspection=None)
         case "resolved":
             return replace(drop, resolved=data)
-        case "making":
-            return replace(drop, making=data["session"])
         case "target":
             return replace(drop, target=data, making=0)
         case "unresolve":

@@ -14,6 +14,7 @@ SAYS = {
     "resolved": "owner, group and target were found in OMERO",
     "unresolve": "the target is looked for again",
     "try-again": "OMERO's last refusal counts no more",
+    "making": "what is missing in OMERO is made there",
     "target": "project and dataset are there",
     "looked-up": "OMERO was asked what it has of this already",
     "begin": "an import is begun",

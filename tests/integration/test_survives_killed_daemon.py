@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.realrun import real_run
+from tests.support.realrun import RealRun, real_run
 
 WAY = "intent seal claimed inspected resolved target looked-up begin begun uploaded commit committed answered imported annotated messages"
 ENDS = ("split", "split-done", "failed", "file")
@@ -21,6 +21,14 @@ SAMPLE = (
     "before:annotated",
     "after:split",
 )
+CALLS = ("createSessionWithTimeouts", "saveAndReturnObject", "importFileset", "write", "close", "verifyUpload", "saveAndReturnArray")
+
+
+def kill_in(run: RealRun, operation: str, seconds: float) -> None:
+    """Kill the daemon while the server is at this call, and start the next one; the server does it `seconds` later all the same."""
+    run.in_call(operation, seconds)
+    run.kill()
+    run.start()
 
 
 def test_killed_again_and_again_the_daemon_brings_every_drop_to_its_end(tmp_path: Path) -> None:
@@ -35,6 +43,28 @@ def test_killed_again_and_again_the_daemon_brings_every_drop_to_its_end(tmp_path
         run.check()
         assert run.terminate() == 0
         run.check_sessions()
+
+
+def test_killed_while_the_server_works_for_it(tmp_path: Path) -> None:
+    with real_run(tmp_path, "alice", "bob", "carol") as run:
+        run.start()
+        for number, operation in enumerate(("importFileset", "verifyUpload", "saveAndReturnArray")):
+            run.drop(f"drop{number}", user=run.users[number])
+            kill_in(run, operation, 5)
+        run.rest()
+        run.check()
+
+
+@pytest.mark.slow_faults
+@pytest.mark.parametrize("seconds", [0.5, 3, 8])
+@pytest.mark.parametrize("operation", CALLS)
+def test_killed_in_any_kind_of_call(tmp_path: Path, operation: str, seconds: float) -> None:
+    with real_run(tmp_path) as run:
+        run.start()
+        run.drop("one", fine=2)
+        kill_in(run, operation, seconds)
+        run.rest()
+        run.check()
 
 
 @pytest.mark.slow_faults

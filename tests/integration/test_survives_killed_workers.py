@@ -14,13 +14,10 @@ SAMPLE = ("after:begin", "before:begun", "after:uploaded", "after:commit", "befo
 CALLS = ("createSessionWithTimeouts", "importFileset", "write", "close", "verifyUpload", "getResponse", "saveAndReturnArray")
 
 
-def kill_in(run: RealRun, operation: str) -> None:
+def kill_in(run: RealRun, operation: str, seconds: float = 0.7) -> None:
     """Kill the importer while the server is at this call of it; the server does what it was asked a moment later."""
-    before = len(run.standin.calls())
-    run.standin.faults({"operation": operation, "do": "delay", "seconds": 0.7})
-    run.until(lambda: any(call["op"] == operation for call in run.standin.calls()[before:]))
+    run.in_call(operation, seconds)
     assert run.kill_workers("importer") == 1
-    run.standin.faults()
 
 
 def test_an_importer_is_killed_at_many_steps(tmp_path: Path) -> None:
@@ -41,7 +38,7 @@ def test_an_importer_is_killed_while_the_server_works_for_it(tmp_path: Path) -> 
         run.start()
         for number, operation in enumerate(("importFileset", "verifyUpload", "saveAndReturnArray")):
             run.drop(f"drop{number}", user=("alice", "bob")[number % 2])
-            kill_in(run, operation)
+            kill_in(run, operation, (0.7, 5)[number % 2])
             run.rest()
         run.check()
 
@@ -79,11 +76,12 @@ def test_an_importer_is_killed_at_any_record(tmp_path: Path, point: str) -> None
 
 
 @pytest.mark.slow_faults
+@pytest.mark.parametrize("seconds", [0.5, 3, 8])
 @pytest.mark.parametrize("operation", CALLS)
-def test_an_importer_is_killed_in_any_kind_of_call(tmp_path: Path, operation: str) -> None:
+def test_an_importer_is_killed_in_any_kind_of_call(tmp_path: Path, operation: str, seconds: float) -> None:
     with real_run(tmp_path) as run:
         run.start()
         run.drop("one", fine=2)
-        kill_in(run, operation)
+        kill_in(run, operation, seconds)
         run.rest()
         run.check()

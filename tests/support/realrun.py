@@ -58,6 +58,7 @@ class RealRun:
     digests: Counter[str] = field(default_factory=Counter)
     daemon: subprocess.Popen[bytes] | None = None
     index: int = 0
+    landing: float = 0.0
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -167,6 +168,14 @@ class RealRun:
         self.drops.append(dropped)
         return dropped
 
+    def in_call(self, operation: str, seconds: float) -> None:
+        """Wait until the server is at this call. It does what it was asked `seconds` later, whoever is still there to hear of it."""
+        before = len(self.standin.calls())
+        self.standin.faults({"operation": operation, "do": "delay", "seconds": seconds})
+        self.until(lambda: any(call["op"] == operation for call in self.standin.calls()[before:]), 60)
+        self.standin.faults()
+        self.landing = max(self.landing, time.monotonic() + seconds + 0.5)
+
     # --- looking ------------------------------------------------------------------------
 
     def claims(self) -> list[Path]:
@@ -205,6 +214,7 @@ class RealRun:
     # --- what must be true --------------------------------------------------------------
 
     def check(self) -> None:
+        time.sleep(max(0.0, self.landing - time.monotonic()))
         self._check_folders()
         self._check_server()
 
