@@ -203,8 +203,20 @@ def failure_of(data: dict[str, Any]) -> Failure:
     return Failure(data["code"], data["sentence"], data.get("hint", ""), tuple(data.get("mistakes", ())))
 
 
+# Records that say all by their kind.
+_PLAIN: dict[str, dict[str, Any]] = {
+    "claimed": {"claimed": True},
+    "reinspect": {"inspection": None},
+    "unresolve": {"resolved": None, "target": None},
+    "messages": {"messages": True},
+    "split-done": {"split_done": True},
+}
+
+
 def _drop_step(drop: Drop, record: Record) -> Drop:
     data = record.data
+    if record.kind in _PLAIN:
+        return replace(drop, **_PLAIN[record.kind])
     match record.kind:
         case "intent":
             return replace(
@@ -217,8 +229,6 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
             )
         case "seal":
             return replace(drop, modes=tuple(data["modes"]))
-        case "claimed":
-            return replace(drop, claimed=True)
         case "release":
             return replace(drop, release=failure_of(data))
         case "inspected":
@@ -228,14 +238,10 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
             found = {plan.key: replace(known[plan.key], plan=plan) for plan in inspection.filesets}
             left = {key: replace(one, vanished=True) for key, one in drop.filesets.items() if key not in found and not one.clean}
             return replace(drop, inspection=inspection, inspections=drop.inspections + 1, filesets={**found, **left, **imported})
-        case "reinspect":
-            return replace(drop, inspection=None)
         case "resolved":
             return replace(drop, resolved=data)
         case "target":
             return replace(drop, target=data, making=0)
-        case "unresolve":
-            return replace(drop, resolved=None, target=None)
         case "annotated":
             return replace(drop, containers={**drop.containers, data["on"]: data}, making=0)
         case "death":
@@ -245,12 +251,8 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
             return replace(drop, failure=failure_of(data), failed_parts=parts)
         case "attention":
             return replace(drop, attention=(*drop.attention, data["text"]))
-        case "messages":
-            return replace(drop, messages=True)
         case "split":
             return replace(drop, split=tuple(data["members"]))
-        case "split-done":
-            return replace(drop, split_done=True)
         case "file":
             return replace(drop, destination=data["to"])
     return drop
