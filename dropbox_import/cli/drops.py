@@ -6,6 +6,7 @@ Read from the folders and journals; a running daemon's status file adds why some
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dropbox_import.clock import SystemClock
 from dropbox_import.heartbeat import Heartbeat, heartbeats
+from dropbox_import.intake.filed import RECORDS, records_among
 from dropbox_import.model import DropState, DropSummary
 from dropbox_import.sidecar import HEAD, SUFFIXES, is_sidecar
 from dropbox_import.spool.layout import Layout
@@ -118,6 +120,8 @@ def sidecars(drop: Path) -> Iterator[tuple[str, str, str]]:
             if path.suffix.lower() not in SUFFIXES or path.is_symlink() or not path.is_file():
                 continue
             try:
+                if path.name in RECORDS and path.name in records_among(os.listdir(path.parent)):
+                    continue
                 with path.open("rb") as stream:
                     verdict = is_sidecar(path.name, stream.read(HEAD))
                 changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)

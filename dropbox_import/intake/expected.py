@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dropbox_import.disk.names import nfc, shown
+from dropbox_import.intake.filed import cure
 from dropbox_import.intake.members import base_of
 from dropbox_import.intake.pairing import Pair
 from dropbox_import.intake.tree import Entry, below
@@ -35,11 +36,14 @@ def main_file(pair: Pair) -> Entry:
 
 def nothing_there(pair: Pair, request: ImportRequest) -> tuple[str, str, str]:
     """Reason, hint and the word in the sidecar, for one that has no member."""
+    if pair.in_filed_folder:
+        return ("it lies in the folder of a drop that was filed before", cure(pair.sidecar.folder), "")
     if request.files.include is None:
         base = shown(base_of(pair.sidecar.path))
+        file = f'"{base}"' if "." in base else f'"{base}.tif" (or another ending of images)'
         return (
             f'there is no file or folder "{base}" beside it',
-            f'Put "{base}" with its image ending there, or name the files in the sidecar: files: {{include: ["*.tif"]}}.',
+            f'Put {file} there, or name the files in the sidecar: files: {{include: ["*.tif"]}}.',
             "",
         )
     patterns = ", ".join(f'"{shown(name)}"' for name in request.files.include[:5])

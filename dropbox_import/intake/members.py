@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dropbox_import.disk.names import nfc, same_key, shown
+from dropbox_import.intake.filed import filed_folders
 from dropbox_import.intake.globs import crosses_folders, is_glob, matches
 from dropbox_import.intake.ignored import is_never_taken, is_transfer
 from dropbox_import.intake.tree import Entry, Kind, Listing, below
@@ -48,6 +49,8 @@ class Index:
 
     def __init__(self, listing: Listing) -> None:
         self.listing = listing
+        self.filed = filed_folders(listing)
+        self.records = frozenset[str]().union(*self.filed.values())
         self._by_nfc: dict[str, str] = {}
         self._by_key: dict[str, str] = {}
         self._by_stem: dict[tuple[str, str], list[Entry]] = {}
@@ -194,6 +197,8 @@ def _by_name(index: Index, folder: str, name: str, got: _Collecting, sidecars: f
         got.problems.append(Problem(f'"{shown(name)}" has a name that is never taken (temporary or hidden).', "Rename the file.", name))
     elif entry.path in sidecars:
         got.problems.append(Problem(f'"{shown(name)}" is a sidecar itself.', "Name only image files and their companions.", name))
+    elif entry.path in index.records:
+        got.problems.append(Problem(f'"{shown(name)}" is a record of a drop that was filed before.', "Name only your own files.", name))
     elif entry.kind is not Kind.FOLDER:
         got.explicit.add(entry.path)
 
@@ -240,7 +245,8 @@ def _leave_out(index: Index, folder: str, request: ImportRequest, sidecars: froz
                     Problem(f'"{shown(name)}" is named and excluded at once.', 'Change "exclude", or leave the name out.', name)
                 )
     got.transfers[:] = [path for path in dict.fromkeys(got.transfers) if not (exclude and _excluded(entries[path], folder, exclude))]
-    got.loose -= sidecars
+    got.loose -= sidecars | index.records
+    got.explicit -= index.records
 
 
 def _references(index: Index, folder: str, request: ImportRequest, got: _Collecting) -> tuple[str, ...]:

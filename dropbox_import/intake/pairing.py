@@ -32,7 +32,7 @@ class Pair:
 
     `missing` are names (as written) that are not there. `transfers` are unfinished copies among the members. `rivals` are
     the sidecars that claim one of its files as well, which is a problem once all of them are quiet. `unseen` are
-    places that could not be looked at.
+    places that could not be looked at. `in_filed_folder`: it lies in the folder of a drop that was filed before.
     """
 
     sidecar: Entry
@@ -46,6 +46,7 @@ class Pair:
     rivals: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     other_case: tuple[str, ...] = ()
+    in_filed_folder: bool = False
 
 
 def pair(listing: Listing, ask: Callable[[Entry], Asked | None]) -> tuple[Pair, ...]:
@@ -77,7 +78,7 @@ def _may_be_sidecar(entry: Entry) -> bool:
 
 
 def _recognise(index: Index, ask: Callable[[Entry], Asked | None]) -> dict[str, ImportRequest | None]:
-    candidates = [entry for entry in index.listing.entries.values() if _may_be_sidecar(entry)]
+    candidates = [entry for entry in index.listing.entries.values() if _may_be_sidecar(entry) and entry.path not in index.records]
     candidates.sort(key=lambda entry: entry.path.count("/"))
     found: dict[str, ImportRequest | None] = {}
     taken: set[str] = set()
@@ -167,6 +168,7 @@ def _pair(index: Index, sidecar: Entry, request: ImportRequest, want: Wanted, sh
         rivals=tuple(sorted({rival for rivals in share.disputed.values() for rival in rivals})),
         unseen=_unseen(index.listing, sidecar, want, set(missing_paths.values())),
         other_case=tuple(below(sidecar.folder, other) for path in missing_paths.values() if (other := index.other_case(path)) is not None),
+        in_filed_folder=sidecar.folder in index.filed,
     )
 
 
@@ -180,7 +182,7 @@ def _dispute(sidecar: Entry, disputed: Mapping[str, tuple[str, ...]]) -> Problem
     more = f" and {len(files) - _FILES_TOLD} more" if len(files) > _FILES_TOLD else ""
     others = ", ".join(f'"{shown(rival)}"' for rival in sorted({rival for rivals in disputed.values() for rival in rivals}))
     return Problem(
-        f"{names}{more}: another sidecar, {others}, claims the same.",
+        f"{names}{more}: claimed by another sidecar too, {others}.",
         "Keep one of them, or let each name its files without wildcards under files: include.",
     )
 

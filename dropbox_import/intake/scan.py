@@ -10,6 +10,7 @@ from dropbox_import.clock import Clock
 from dropbox_import.disk.mounts import is_network
 from dropbox_import.disk.names import problem_with, shown
 from dropbox_import.disk.paths import for_system
+from dropbox_import.intake.filed import filed_folders, notice
 from dropbox_import.intake.ignored import is_never_taken
 from dropbox_import.intake.members import SIDECAR_SUFFIXES
 from dropbox_import.intake.pairing import pair
@@ -126,6 +127,7 @@ class Intake:
 def _told_of(user: str, listing: Listing) -> list[str]:
     """What lies there and cannot be taken, whatever the sidecars say."""
     told = [f'{shown(user)}: "{shown(path)}" cannot be looked at: {error.strerror}.' for path, error in listing.troubles.items()]
+    told += [notice(user, folder, records) for folder, records in filed_folders(listing).items()]
     for entry in listing.entries.values():
         if entry.kind is Kind.LINK and entry.name.lower().endswith(SIDECAR_SUFFIXES):
             told.append(f'{shown(user)}: "{shown(entry.path)}" is a link and is not read as a sidecar; put the file itself there.')

@@ -120,6 +120,23 @@ print(json.dumps([[one.sidecar.path for one in scan.ready], [one.reason for one 
     assert any("closed" in notice for notice in notices)
 
 
+def test_a_filed_folder_that_is_moved_back_whole_waits_and_says_what_to_do(desk: Desk) -> None:
+    old = "cells__20261122-093912-k7f3q2mzt4"
+    for name in ("journal.jsonl", "REASON.txt", "d/cells.tif"):
+        desk.save(f"{old}/{name}")
+    desk.save(f"{old}/request.json", '{"target": {"dataset": "HeLa"}}')
+    desk.save(f"{old}/result.yaml", "schema: 1\ntarget: {}\n")
+    desk.save(f"{old}/cells.yaml", T)
+    scan = desk.settled()
+    assert desk.reason(scan) == "it lies in the folder of a drop that was filed before"
+    (notice,) = scan.notices
+    assert f'jdoe: "{old}" is the folder of a drop that was filed before; REASON.txt, journal.jsonl, request.json, result.yaml' in notice
+    assert 'move what is in its "d" out of it' in notice
+    (desk.home / old / "d/cells.tif").rename(desk.home / "cells.tif")
+    (desk.home / old / "cells.yaml").rename(desk.home / "cells.yaml")
+    assert [one.path for one in desk.only().members] == ["cells.tif"]
+
+
 @pytest.fixture
 def share(monkeypatch: pytest.MonkeyPatch, desk: Desk) -> Desk:
     """The same box, believed to lie on a share."""

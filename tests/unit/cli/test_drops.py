@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from dropbox_import.cli import status
+from dropbox_import.cli.drops import sidecars
 from dropbox_import.cli.show import pick
 from dropbox_import.errors import Rejected
 from dropbox_import.heartbeat import Heartbeat, ago
+from dropbox_import.intake.filed import RECORDS
 from dropbox_import.model import DropState, DropSummary
+from dropbox_import.spool import layout
 
 ONE = DropSummary(
     "20261122-093912-aaaaaaaaaa", DropState.DONE, "/box", "jdoe", "run/cells.yaml", since="2026-11-22T09:00:00Z", filesets=2, images=3
@@ -62,6 +66,16 @@ def test_the_two_parts_of_a_drop_are_one_drop_however_it_is_called() -> None:
 
 def test_both_parts_of_a_drop_are_found_by_its_id() -> None:
     assert pick([ONE, replace(ONE, state=DropState.FAILED)], ONE.id) is ONE
+
+
+def test_the_records_of_a_filed_folder_are_no_waiting_sidecars(tmp_path: Path) -> None:
+    names = {layout.JOURNAL, layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION}
+    assert names == RECORDS
+    old = tmp_path / "jdoe" / "old"
+    old.mkdir(parents=True)
+    for name in ("cells.yaml", layout.JOURNAL, layout.REQUEST, layout.RESULT):
+        (old / name).write_text('{"target": {"dataset": "HeLa"}}')
+    assert [path for _, path, _ in sidecars(tmp_path)] == ["old/cells.yaml"]
 
 
 @pytest.mark.parametrize(("wanted", "says"), [("aaaaaa", "fits 2 drops"), ("zzz", "there is no drop"), ("new.yaml", "not taken yet")])

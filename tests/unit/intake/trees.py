@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 T = "target: {dataset: HeLa}\n"
+FILED = "cells__20261122-093912-k7f3q2mzt4"
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,36 @@ TREES = (
         ("run7/a.czi",),
         {"run7.yaml": "target: [\n", "run7/a.yaml": T},
         {"run7.yaml": Gets(wrong="mistake")},
+    ),
+    # --- a filed folder that is moved back whole
+    Tree(
+        "the records of a filed folder are no sidecars and no data",
+        (f"{FILED}/d/cells.czi", f"{FILED}/journal.jsonl"),
+        {
+            f"{FILED}/cells.yaml": T,
+            f"{FILED}/request.json": '{"target": {"dataset": "HeLa"}}',
+            f"{FILED}/result.yaml": "target: {dataset: HeLa}\n",
+            "all.yaml": T + 'files: {include: ["**"]}\n',
+        },
+        {f"{FILED}/cells.yaml": Gets(), "all.yaml": Gets((f"{FILED}/d/cells.czi",))},
+    ),
+    Tree(
+        "a filed folder inside a member folder",
+        ("run7/a.czi", "run7/old/d/b.czi", "run7/old/journal.jsonl", "run7/old/REASON.txt"),
+        {"run7.yaml": T},
+        {"run7.yaml": Gets(("run7/a.czi", "run7/old/d/b.czi"))},
+    ),
+    Tree(
+        "a record that is named",
+        ("old/journal.jsonl", "old/REASON.txt", "a.czi"),
+        {"a.yaml": T + "files: {include: [a.czi, old/REASON.txt]}\n"},
+        {"a.yaml": Gets(("a.czi",), wrong="record of a drop")},
+    ),
+    Tree(
+        "a journal of another program is data",
+        ("run7/a.czi", "run7/journal.jsonl", "b/a.czi", "b/result.yaml"),
+        {"run7.yaml": T, "b.yaml": T},
+        {"run7.yaml": Gets(("run7/a.czi", "run7/journal.jsonl"), ("run7",)), "b.yaml": Gets(("b/a.czi", "b/result.yaml"), ("b",))},
     ),
     # --- two sidecars for one file
     Tree(
