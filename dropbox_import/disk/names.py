@@ -18,7 +18,7 @@ def problem_with(relative: str, *, windows: bool = sys.platform == "win32") -> s
     if relative.startswith(("/", "\\")) or _DRIVE.match(relative):
         return f'"{name}" is an absolute path; write the path from the sidecar\'s own folder.'
     if not is_utf8(relative):
-        return f'The name "{name}" is not valid UTF-8, because it was written on a system with another alphabet setting; rename it.'
+        return f'The name "{name}" is not valid UTF-8 (an old system or disk wrote it); rename it.'
     for part in relative.split("/"):
         if part == "..":
             return f'"{name}" leaves the sidecar\'s folder with ".."; only files at or below it can be named.'

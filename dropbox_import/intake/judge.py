@@ -38,7 +38,7 @@ def problems_of(entries: Iterable[Entry], folder: str, *, owner_uid: int | None,
 def _problem(entry: Entry, path: str, owner_uid: int | None, device: int | None) -> Problem | None:
     name = shown(path)
     if (sentence := problem_with(path)) is not None:
-        return Problem(sentence, "Then save the sidecar into the drop folder again.", path)
+        return Problem(sentence, "Give it another name: letters, digits, - and _ are always fine.", path)
     if entry.kind is Kind.TOO_DEEP:
         return Problem(f'"{name}" lies more than {MAX_DEPTH} folders deep.', "Put the files into fewer folders.", path)
     if entry.kind is not Kind.FILE:

@@ -27,6 +27,12 @@ SCANS_IF_EXPECTED = 2
 SOONEST = 0.25
 
 
+def _placeholder(sentence: str) -> str:
+    """The first placeholder of a name that a sentence is about: where it stands in the sidecar, the mistake is."""
+    _, brace, rest = sentence.partition("{")
+    return brace + rest.partition("}")[0]
+
+
 class NotYet(Exception):
     """Not ready; says why. `again_in`: seconds after which it may be, if nothing changes."""
 
@@ -154,7 +160,7 @@ class Desk:
             if (entry := sizes(name)) is not None and entry.size != size:
                 self._patience(
                     pair,
-                    f'"{shown(name)}" has {entry.size} bytes, and {size} are expected',
+                    f'"{shown(name)}" has {entry.size:,} bytes, and {size:,} are expected',
                     "Wait for the end of the copy, or correct the size.",
                     name,
                 )
@@ -242,7 +248,9 @@ class Desk:
                 date=date.astimezone(),
             )
         except SidecarInvalid as error:
-            raise Refused(error.kind, error.mistakes) from error
+            lines = self.reader.lines(pair.sidecar.path)
+            placed = [mistake_at(lines, one.file, one.sentence, one.hint, _placeholder(one.sentence)) for one in error.mistakes]
+            raise Refused(error.kind, placed) from error
 
     def _candidate(
         self, pair: Pair, request: ImportRequest | None, owner: str, *, mistakes: tuple[Mistake, ...] = (), refusal_code: str = ""

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from dropbox_import.clock import Clock
@@ -105,22 +106,19 @@ def take(box: Layout, instance: str, candidate: Candidate, clock: Clock) -> Clai
 
 
 def _refusal(candidate: Candidate) -> dict[str, object]:
-    count = len(candidate.mistakes)
-    name = candidate.sidecar.path
-    single = count == 1 and not candidate.mistakes[0].line
-    sentence = (
-        _capital(candidate.mistakes[0].sentence)
-        if single
-        else f"{name} has {'a mistake' if count == 1 else f'{count} mistakes'}, so nothing of it was imported"
-    )
-    hint = (
-        candidate.mistakes[0].hint if single else ""
-    ) or "Correct the sidecar and save it into the drop folder again; the images are still there."
+    """One mistake is told by itself, several in a list below one sentence."""
+    if len(candidate.mistakes) == 1:
+        (one,) = candidate.mistakes
+        sentence = str(replace(one, hint="")) if one.line else _capital(one.sentence)
+        hint, mistakes = one.hint, []
+    else:
+        sentence = f"{candidate.sidecar.path} has {len(candidate.mistakes)} mistakes, so nothing of it was imported"
+        hint, mistakes = "", [str(mistake) for mistake in candidate.mistakes]
     return {
         "code": candidate.refusal_code or "sidecar-invalid",
         "sentence": sentence,
-        "hint": hint,
-        "mistakes": [] if single else [str(mistake) for mistake in candidate.mistakes],
+        "hint": hint or "Correct the sidecar.",
+        "mistakes": mistakes,
     }
 
 

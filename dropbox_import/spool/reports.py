@@ -124,7 +124,9 @@ def reason(drop: Drop, where: str) -> str:
     if drop.claimed and drop.candidate and drop.candidate.members:
         lines.append(f'Nothing in this folder is in OMERO. When it is mended, move what is in "d" and then the sidecar back into {where}.')
     else:
-        lines.append(f"Nothing else was taken: the images, if any, are still in {where}.")
+        lines.append(
+            f"Only the sidecar was taken; the images, if any, are still in {where}. When this is mended, save the sidecar there again."
+        )
     if not whole:
         lines.append("The other images of this drop are in OMERO; their files lie in the folder of the same name under done/.")
     lines += ["", f"Drop {drop.id.removesuffix('.failed')}, owner {drop.owner or '(unknown)'}."]
