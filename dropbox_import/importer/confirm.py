@@ -74,10 +74,17 @@ def _strangers(rows: Sequence[Sequence[Any]], wanted: Wanted) -> list[str]:
 def _files(stored: Mapping[str, tuple[int | None, str | None]], sent: Sequence[Sent]) -> list[str]:
     problems = []
     for each in sent:
-        size, sha1 = stored.get(each.client_path, (None, None))
+        size, sha1 = stored[each.client_path] if each.client_path in stored else _from_elsewhere(stored, each)
         if size != each.size or (each.sha1 and sha1 != each.sha1):
             problems.append(f'"{each.client_path}" in OMERO is not equal to the file that was dropped.')
     return problems
+
+
+def _from_elsewhere(stored: Mapping[str, tuple[int | None, str | None]], sent: Sent) -> tuple[int | None, str | None]:
+    """The file of that name and size under another path: the same submission had been dropped into another folder then."""
+    name = sent.client_path.rpartition("/")[2]
+    found = [held for path, held in stored.items() if path.rpartition("/")[2] == name and held[0] == sent.size]
+    return found[0] if found else (None, None)
 
 
 def _place(session: OwnerSession, rows: list[list[Any]], dataset: int) -> list[str]:

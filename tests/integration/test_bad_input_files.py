@@ -10,6 +10,8 @@ import pytest
 from dropbox_import.standin import samples
 from tests.integration.input_house import Content, Drop, House, drop, tiff
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
 HELA = "target: {dataset: {name: HeLa, create: true}}\n"
 
 
@@ -43,6 +45,14 @@ def bomb(path: Path) -> None:
     samples.bomb_tiff(path)
 
 
+def as_told(path: Path) -> None:
+    """Does what REASON.txt says: what is in "d" goes back into the drop folder."""
+    box = path.parents[2]
+    (failed,) = (box / "failed" / "alice").glob("*/put_back__*")
+    (failed / "d" / path.name).rename(path)
+    samples.plain_tiff(path, 903)
+
+
 def of(name: str, make: Content = tiff, text: str = HELA) -> Drop:
     return drop(f"{name.partition('.')[0]}.yaml", text, {name: make})
 
@@ -70,6 +80,8 @@ NO_TIFF = of("no_tiff.tif", b"<html>You are not logged in</html>" * 20)
 NO_IMAGE = drop("no_image.yaml", HELA, {"no_image/notes.txt": b"nothing here", "no_image/list.csv": b"a,b"})
 NAMED = drop("named.yaml", HELA + "files: {include: [named.xyz]}\n", {"named.xyz": b"what is this"})
 PARTLY = drop("partly.yaml", HELA, {"partly/1.tif": tiff, "partly/2.tif": cut, "partly/3.tif": b"", "partly/notes.txt": b"day 3"})
+PUT_BACK = of("put_back.tif", cut)
+MENDED = drop("put_back.yaml", HELA, {"put_back.tif": as_told}, wave=2)
 SUFFIXES = ("vsi", "nd", "ids", "oif", "ndpis", "xdce", "xlef", "mrxs")
 SETS = {suffix: of(f"set_{suffix}.{suffix}", suffix.encode()) for suffix in SUFFIXES}
 SET_FOLDER = drop("set_vsi_too.yaml", HELA, {"set_vsi_too.vsi": b"vsi", "_set_vsi_too_/stack1/frame_t.ets": b"ets"})
@@ -132,6 +144,16 @@ def test_the_sound_images_of_a_drop_are_imported_and_the_others_come_back(house:
     text = house.failed(PARTLY, "partly/2.tif", "partly/3.tif", "under done/", files=["partly/2.tif", "partly/3.tif"])
     assert "partly/1.tif" not in text
     assert house.result(PARTLY)["extras"] == ["partly/notes.txt"]
+
+
+def test_what_was_mended_and_put_back_is_imported(house: House) -> None:
+    assert house.image(MENDED)["dataset"] == "HeLa"
+
+
+def test_a_set_of_several_files_is_told_once(house: House) -> None:
+    text = house.failed(SET_FOLDER)
+    assert text.count("What to do: ") == 1
+    assert text.index("set_vsi_too.vsi is in a format") > 0
 
 
 def test_what_a_link_leads_to_is_never_touched(house: House) -> None:

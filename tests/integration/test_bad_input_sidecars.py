@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 
-from tests.integration.input_house import Drop, House, drop
+from tests.integration.input_house import JARGON, ROOT, Drop, House, drop
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 HELA = "target: {dataset: {name: HeLa, create: true}}\n"
 
@@ -34,6 +41,7 @@ NEAR = drop("near.yaml", "targets: {dataset: HeLa}\n")
 DISGUISED = drop("disguised.yaml.txt", HELA)
 QUOTES = drop("quotes.yaml", "target: {dataset: “HeLa 1”}\n")
 HALF_JSON = drop("half.json", '{"target": {"dataset": "HeLa"}, "tags": ["a"')
+NO_VALUE = drop("no_value.yaml", HELA + "image:\n  name: '{path2} {stem}'\n")
 SEVERAL = drop("several.yaml", HELA + "rating: 9\ntagz: [a]\nimage: {name: '{sreies}'}\n")
 NOT_YET = {
     "contact": "contact: {name: Jane Doe}",
@@ -78,12 +86,11 @@ CORRECTION = drop("typed_wrong.yml", HELA + "rating: 5\n", {}, wave=2)
         pytest.param(ZERO, ["zero_in_front.yaml:2:12:", "{id: 123}", '{name: "00123"}'], id="a number with zeros in front"),
         pytest.param(OTHER_OWNER, ["other_owner.yaml:2:8:", "bob", "alice", "administrator"], id="owner not allowed"),
         pytest.param(NO_TARGET, ["no_target.yaml", "target: is missing", "add target:"], id="no target"),
-        pytest.param(
-            NEAR, ["near.yaml has a mistake", 'near.yaml:1:1: targets: unknown key, did you mean "target"?'], id="nearly a target"
-        ),
+        pytest.param(NEAR, ['near.yaml:1:1: targets: unknown key, did you mean "target"?'], id="nearly a target"),
         pytest.param(DISGUISED, ["Rename it to disguised.yaml"], id="named .yaml.txt"),
         pytest.param(QUOTES, ["quotes.yaml:1:19:", "quotes"], id="quotes of a word processor"),
         pytest.param(HALF_JSON, ["half.json:1:45:", "ends too early", "write it to the end"], id="half a JSON file"),
+        pytest.param(NO_VALUE, ["no_value.yaml:3:10: image.name: {path2} has no value", "use {folder}"], id="placeholder without value"),
         pytest.param(SEVERAL, ["several.yaml:2:9:", "several.yaml:3:1:", "several.yaml:4:15:"], id="several mistakes"),
         pytest.param(SCREEN, ["later_screen.yaml:1:10: target.screen: not supported yet"], id="screen"),
     ],
@@ -95,7 +102,7 @@ def test_a_wrong_sidecar_is_told_by_line_and_cure(house: House, wrong: Drop, wor
 @pytest.mark.parametrize("word", LATER)
 def test_a_key_of_a_later_release_is_refused_and_never_ignored(house: House, word: str) -> None:
     text = house.refused(LATER[word], f"later_{word}.yaml:2:", "not supported yet")
-    assert "remove" in text or "this release knows" in text
+    assert "Remove it" in text or "This release knows" in text
 
 
 def test_good_drops_of_the_same_folder_are_imported_all_the_same(house: House) -> None:
@@ -108,6 +115,17 @@ def test_the_image_of_a_wrong_sidecar_is_imported_with_the_corrected_one(house: 
     assert (folder / CORRECTION.name).read_text() == CORRECTION.text
     assert (folder / "d" / "typed_wrong.tif").read_bytes() == house.written[CORRECTED, "typed_wrong.tif"]
     assert "rating" in (house.filed(CORRECTED, "failed") / "REASON.txt").read_text()
+
+
+def test_status_tells_why_each_drop_failed(house: House) -> None:
+    command = [sys.executable, "-m", "dropbox_import", "status", "--config", str(house.folder / "config.yaml"), "--output", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=60)
+    assert done.returncode == 4, done.stderr
+    told = json.loads(done.stdout)["drops"]
+    failed = {each["sidecar"]: each["why"] for each in told if each["state"] == "failed"}
+    assert all(failed.values())
+    assert "unknown.yaml:2:1: tagz: unknown key" in failed["unknown.yaml"]
+    assert not [why for why in failed.values() if any(word in why for word in JARGON)]
 
 
 def test_nothing_of_a_refused_sidecar_is_in_omero(house: House) -> None:

@@ -6,10 +6,12 @@ import pytest
 
 from tests.integration.input_house import Drop, House, drop
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
 NO_ID = drop("no_id.yaml", "target: {dataset: {id: 987654}}\n")
 NO_NAME = drop("no_name.yaml", "target: {dataset: There is none}\n")
 NO_PROJECT = drop("no_project.yaml", "target: {project: There is none, dataset: {name: X, create: true}}\n")
-NOT_INSIDE = drop("not_inside.yaml", "target: {project: Mitosis, dataset: Mine}\n")
+NOT_INSIDE = drop("not_inside.yaml", "target: {project: Mitosis, dataset: Twins}\n")
 OTHER_GROUP = drop("other_group.yaml", "target: {dataset: {id: $bobs}}\n")
 PRIVATE = drop("private.yaml", "group: private\ntarget: {dataset: {id: $secret}}\n")
 PRIVATE_NAME = drop("private_name.yaml", "group: private\ntarget: {dataset: Secret}\n")
@@ -33,7 +35,7 @@ INACTIVE = drop("inactive.yaml", "target: {dataset: X}\n", user="erin")
         pytest.param(NO_ID, ["There is no dataset 987654", "alice", 'write {name: "987654"}'], id="no such id"),
         pytest.param(NO_NAME, ['There is no dataset "There is none"', '"lab"', "create: true"], id="no such name"),
         pytest.param(NO_PROJECT, ['There is no project "There is none"', "create: true"], id="no such project"),
-        pytest.param(NOT_INSIDE, ['There is no dataset "Mine" in the project "Mitosis"'], id="not inside the project"),
+        pytest.param(NOT_INSIDE, ['There is no dataset "Twins" in the project "Mitosis"'], id="not inside the project"),
         pytest.param(OTHER_GROUP, ["There is no dataset", "alice"], id="in a group that the owner is not in"),
         pytest.param(PRIVATE, ["There is no dataset", "alice"], id="of somebody else in a private group"),
         pytest.param(PRIVATE_NAME, ['There is no dataset "Secret" in the group "private"'], id="the same by name"),
