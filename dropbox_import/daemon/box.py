@@ -8,6 +8,7 @@ import os
 import platform
 import queue
 import threading
+from collections import deque
 from dataclasses import asdict
 from typing import Any
 
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 10.0
 _LONGEST_SLEEP = 5.0
 _SHARE_PAUSE = 30.0
+_CLAIMING = 0.5  # seconds at a stretch
 _MOST_ACTIVE = 1000  # claims at work at once; more wait in drop/, where they cost nothing
 
 
@@ -50,6 +52,7 @@ class BoxRunner:
         self._inbox: queue.SimpleQueue[tuple[Active, Step, Order, Reply] | None] = queue.SimpleQueue()
         self._active: dict[str, Active] = {}
         self._known: set[str] = set()
+        self._ready: deque[Candidate] = deque()
         self._waiting: tuple[Waiting, ...] = ()
         self._notices: tuple[str, ...] = ()
         self._trouble: DropboxImportError | None = None
@@ -107,7 +110,9 @@ class BoxRunner:
             return True
         now = self._clock.monotonic()
         waits = [wait for active in list(self._active.values()) for wait in list(active.waits.values())]
-        return any(wait.why is None and wait.due > now for wait in waits) or self._settling() or not self._inbox.empty()
+        return (
+            any(wait.why is None and wait.due > now for wait in waits) or self._settling() or bool(self._ready) or not self._inbox.empty()
+        )
 
     def _settling(self) -> bool:
         """Whether a look-up only has to wait for the minute in which an ended session may still commit images."""
@@ -151,6 +156,7 @@ class BoxRunner:
         if now >= self._next_scan and not self._trouble_of_share():
             self._next_scan = now + self.box.scan_interval
             self._scan()
+        self._claim_some()
         for active in list(self._active.values()):
             self._pipeline.advance(active)
             if active.gone:
@@ -160,6 +166,8 @@ class BoxRunner:
 
     def pause(self) -> float:
         """Seconds until something is due by itself."""
+        if self._ready:
+            return 0.0
         now = self._clock.monotonic()
         due = [self._next_scan, self._next_beat, now + _LONGEST_SLEEP]
         due += [when for one in self._active.values() if (when := one.next_due(now)) is not None]
@@ -192,6 +200,7 @@ class BoxRunner:
             if self._trouble is None:
                 log.error("%s", error.sentence, extra={"step": "share-gone"})
             self._trouble = error
+            self._ready.clear()
             self._next_scan = self._clock.monotonic() + min(_SHARE_PAUSE, 3 * self.box.scan_interval)
             return True
         if self._trouble is not None:
@@ -223,6 +232,7 @@ class BoxRunner:
             self._pick_up_claims()
             found = self._intake.scan()
         except (OSError, TryLater) as error:
+            self._ready.clear()
             self._trouble = error if isinstance(error, TryLater) else as_ours(error, f"scanning {self.box.path}")
             log.warning("%s", self._trouble.sentence, extra={"step": "scan"})
             return
@@ -234,9 +244,15 @@ class BoxRunner:
             if notice not in self._notices:
                 log.warning("%s", notice, extra={"step": "scan"})
         self._notices = found.notices
-        if not self._shared.draining.is_set():
-            for candidate in found.ready:
-                self._claim(candidate)
+        self._ready = deque(found.ready)
+
+    def _claim_some(self) -> None:
+        """Take what is ready, for a moment: with hundreds of drops, the answers to the first ones must not wait for the last one."""
+        if self._shared.draining.is_set():
+            self._ready.clear()
+        until = self._clock.monotonic() + _CLAIMING
+        while self._ready and self._clock.monotonic() < until:
+            self._claim(self._ready.popleft())
 
     def _pick_up_claims(self) -> None:
         """Claims of this instance that nobody drives: after a start, the second part of a drop, one that an administrator moved back."""

@@ -83,7 +83,8 @@ class Replies:
             shared.slots.sent((active.id, step.key))
         records = records_of(step, active.claim.drop, result, order)
         if records:
-            active.claim.append(*records)
+            # A result that a power cut takes back is a step done again; the next intent's sync is its sync too.
+            active.claim.append(*records, sync=False)
             active.succeeded(step)
             if step.do is Do.POLL:
                 self._let_go(active, step.key, order.attempt)

@@ -40,13 +40,14 @@ class Slots:
             if work in self._holding:
                 return True
             now = self._clock.monotonic()
-            self._waiting = {other: asked for other, asked in self._waiting.items() if now - asked[1] < FRESH}
             self._waiting[work] = (owner, now)
             uploading = sum(one.uploading for one in self._holding.values())
-            full = uploading >= self._uploads or len(self._holding) >= 2 * self._uploads or self._alone is not None
+            if uploading >= self._uploads or len(self._holding) >= 2 * self._uploads or self._alone is not None:
+                return False  # before the look at all who wait, because each of them comes here in every turn
+            self._waiting = {other: asked for other, asked in self._waiting.items() if now - asked[1] < FRESH}
             mine = self._sent.get(owner, 0)
             rivals = any(self._sent.get(other, 0) < mine for other, _ in self._waiting.values())
-            if full or rivals or (alone and self._holding):
+            if rivals or (alone and self._holding):
                 return False
             del self._waiting[work]
             self._holding[work] = _Holding(owner, uploading=True)
