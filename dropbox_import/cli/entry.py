@@ -153,9 +153,9 @@ def cli() -> None:
 
     \b
     Set it up:
-      dropbox-import init /srv/imports             makes a drop box and a config
-      dropbox-import check --config config.yaml    says what is still wrong
-      dropbox-import run --config config.yaml      starts to import
+      dropbox-import init /srv/imports                     makes a drop box, and a config here
+      dropbox-import check --config dropbox-import.yaml    says what is still wrong
+      dropbox-import run --config dropbox-import.yaml      starts to import
     """
 
 

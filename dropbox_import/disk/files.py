@@ -49,6 +49,13 @@ def make_dirs(path: Path, mode: int = 0o755) -> None:
             raise
 
 
+def give_dir(path: Path, uid: int, gid: int) -> None:
+    """Let a folder belong to that user and group; a link is never followed. OSError without the right. Windows: nothing."""
+    if sys.platform != "win32":
+        with effect("give_dir", path):
+            os.chown(path, uid, gid, follow_symlinks=False)
+
+
 def sync_dir(path: Path) -> None:
     """Make the names in a folder last through a power cut. Windows journals them itself and has no such call."""
     if sys.platform != "win32":

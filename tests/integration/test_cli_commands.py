@@ -1,4 +1,4 @@
-"""init, check, validate, status and show on a real disk, as an administrator and a user meet them."""
+"""check, validate, status and show on a real disk, as an administrator and a user meet them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dropbox_import.daemon import check, check_omero, check_secrets
 from dropbox_import.daemon.findings import Finding
 from dropbox_import.disk import observe
 from dropbox_import.errors import AccessDenied, ConfigError, ServerUnavailable
-from dropbox_import.settings import Box, load_settings
+from dropbox_import.settings import Box
 from dropbox_import.spool.layout import Layout, create_box
 
 
@@ -45,40 +45,6 @@ def config(box: Path, tmp_path: Path) -> Path:
 
 def problems(result: Result) -> list[dict[str, str]]:
     return [finding for finding in json.loads(result.stdout) if finding["level"] == "problem"]
-
-
-# --- init --------------------------------------------------------------------------------
-
-
-def test_init_makes_a_box_and_a_config_that_loads(tmp_path: Path) -> None:
-    result = run("init", tmp_path / "new", "--user", "jdoe", "--host", "omero.uni.example")
-    assert result.exit_code == 0, result.output
-    path = Path(result.stdout.strip())
-    settings = load_settings(path)
-    assert settings.omero.host == "omero.uni.example"
-    assert settings.boxes[0].path == tmp_path / "new"
-    assert (tmp_path / "new/drop/jdoe").is_dir()
-    assert Layout(tmp_path / "new").marker.is_file()
-
-
-def test_a_second_init_adds_and_changes_nothing_else(tmp_path: Path) -> None:
-    first = run("init", tmp_path / "new")
-    path = Path(first.stdout.strip())
-    path.write_text("mine: yes\n")
-    marker = Layout(tmp_path / "new").marker.read_bytes()
-    assert run("init", tmp_path / "new", "--user", "asmith").exit_code == 0
-    assert path.read_text() == "mine: yes\n"
-    assert Layout(tmp_path / "new").marker.read_bytes() == marker
-    assert (tmp_path / "new/drop/asmith").is_dir()
-
-
-def test_init_refuses_a_user_that_is_a_path_and_a_file_in_the_way(tmp_path: Path) -> None:
-    assert run("init", tmp_path / "new", "--user", "../x").exit_code == 2
-    (tmp_path / "half").mkdir()
-    (tmp_path / "half/drop").write_text("")
-    result = run("init", tmp_path / "half")
-    assert result.exit_code == 3
-    assert "in the way" in result.stderr
 
 
 # --- check -------------------------------------------------------------------------------
