@@ -17,7 +17,7 @@ from benchmarks.scene import Scene, give, journals, scene
 from dropbox_import.spool.journal import Record
 from tests.support import standin_process
 
-DROPS = 60
+DROPS = 300
 BARE = 40
 FLIGHTS = (1, 4)
 LONGEST = 170.0
