@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from dropbox_import.standin.sessions import Session
 
 LOG = logging.getLogger("standin")
+note(
+    "Servant.through",
+    "assumed: a call that waits in the server while its session is ended by closeSession is refused, as ObjectNotExistException",
+)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -110,6 +114,8 @@ def through(servant: Servant, name: str, given: tuple[Any, ...], effect: Callabl
     rule = house.faults.strike(name)
     late = _strike(rule, servant, session, given) if rule is not None else False
     try:
+        if rule is not None and session is not None and session.closed:
+            raise trouble.gone(current)
         if servant.session is not None and servant.keeps_session_alive and not late:
             servant.session.touch(name)
         answer = effect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ MODES = ("cut-before", "cut-after", "late")
 EFFECTS = ("createSessionWithTimeouts", "importFileset", "write", "close", "verifyUpload", "saveAndReturnArray")
 
 
-def cut(operation: str, nth: int, do: str) -> dict[str, Any]:
-    return {"operation": operation, "nth": nth, "do": do, "seconds": 0.5}
+def cut(operation: str, nth: int, do: str, seconds: float = 0.5) -> dict[str, Any]:
+    return {"operation": operation, "nth": nth, "do": do, "seconds": seconds}
 
 
 def clean(run: RealRun, user: str) -> int:
@@ -44,6 +45,19 @@ def test_each_call_with_an_effect_is_cut_once(tmp_path: Path) -> None:
             run.standin.faults(cut(operation, 1, MODES[number % 3]))
             run.drop(f"drop{number}", user=f"user{number}")
             run.rest()
+        run.check()
+
+
+@pytest.mark.slow_faults
+@pytest.mark.parametrize("seconds", [2, 5, 10])
+@pytest.mark.parametrize("operation", EFFECTS)
+def test_an_effect_that_lands_late(tmp_path: Path, operation: str, seconds: float) -> None:
+    with real_run(tmp_path) as run:
+        run.start()
+        run.standin.faults(cut(operation, 1, "late", seconds))
+        run.drop("one", fine=2)
+        run.rest()
+        time.sleep(seconds)
         run.check()
 
 
