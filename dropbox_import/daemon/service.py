@@ -13,8 +13,9 @@ from typing import Any
 
 from dropbox_import.clock import Clock, SystemClock
 from dropbox_import.daemon.box import BoxRunner
+from dropbox_import.daemon.keeper import SessionKeeper
 from dropbox_import.daemon.outage import Backoff, Outage
-from dropbox_import.daemon.sessions import Session, SessionBook
+from dropbox_import.daemon.sessions import SessionBook
 from dropbox_import.daemon.shared import Happening, Shared
 from dropbox_import.daemon.slots import Slots
 from dropbox_import.disk import files
@@ -24,15 +25,11 @@ from dropbox_import.settings import Settings
 from dropbox_import.settings.secrets import find_password
 from dropbox_import.spool.identity import OnlyOne, load_instance
 from dropbox_import.workers.dispatcher import Workers
-from dropbox_import.workers.protocol import Command
-from dropbox_import.workers.replies import Reply
 
 log = logging.getLogger(__name__)
 
 _TICK = 0.25
 _STATUS_SECONDS = 2.0
-_SESSION_IDLE = 90.0
-_SESSION_BEAT = 120.0  # OMERO ends a session of ours after 10 idle minutes
 _DRAIN_SECONDS = 60.0
 _RESTING_SCANS = 2
 _BEGIN_SECONDS = 350  # ten importers at once were seen to hold importFileset up for 215 s; below the limit in workers/limits.py
@@ -133,6 +130,7 @@ class _Service:
         self._runners = runners
         self._stop = stop
         self._clock = shared.clock
+        self._keeper = SessionKeeper(shared, runners)
         self._next_status = 0.0
         self._next_look = 0.0
         self._rest_since: dict[BoxRunner, int] = {}
@@ -169,14 +167,7 @@ class _Service:
 
     def _tend(self) -> None:
         now = self._clock.monotonic()
-        for session in self._shared.book.to_keep_alive(_SESSION_BEAT):
-            self._keep_alive(session)
-        # Only who knows every claim knows which session of an earlier daemon nobody needs.
-        loaded = all(runner.loaded for runner in self._runners)
-        needed = self._needed()
-        if not self._shared.outage.down:
-            for session in self._shared.book.idle(needed, _SESSION_IDLE, joinable=loaded):
-                self._end(session)
+        self._keeper.tend()
         if now >= self._next_status:
             self._next_status = now + _STATUS_SECONDS
             self._write_status(running=True)
@@ -189,26 +180,6 @@ class _Service:
             for wake in wakes:
                 if not wake.healthy():
                     wake.start()
-
-    def _needed(self) -> frozenset[int]:
-        return frozenset[int]().union(*(runner.needed_sessions() for runner in self._runners))
-
-    def _keep_alive(self, session: Session) -> None:
-        self._shared.book.touch(session.number)
-        command = Command(0, "keep_alive", {"session": session.number})
-        self._shared.workers.submit("importer", command, lambda _: None, worker=session.worker)
-
-    def _end(self, session: Session) -> None:
-        """End a session that nobody needs. One that no worker has is ended by any: its secret lies in the state folder."""
-        book = self._shared.book
-        book.mark(session.number, "ending")
-
-        def answered(reply: Reply) -> None:
-            gone = reply.error is None or reply.error.kind in ("no-such-session", "session-gone")
-            book.mark(session.number, "ended" if gone else "joinable")
-
-        worker = session.worker if session.state == "held" else None
-        self._shared.workers.submit("importer", Command(0, "end_session", {"session": session.number}), answered, worker=worker)
 
     def _nothing_left(self, started: float) -> bool:
         """--once: every box has rested over two scans, and what may still become quiet has had its time."""
@@ -240,8 +211,7 @@ class _Service:
         if self._stop.at_once.is_set() or self._shared.outage.down:
             return
         book = self._shared.book
-        for session in book.idle(self._needed(), -1.0, joinable=False):
-            self._end(session)
+        self._keeper.end_all()
         deadline = min(deadline, self._clock.monotonic() + 10.0)
         while book.ending() and self._clock.monotonic() < deadline and not self._stop.at_once.is_set():
             self._stop.at_once.wait(_TICK)
