@@ -1,0 +1,56 @@
+"""Looks after the OMERO sessions between the steps of the drops: those in use are kept alive, those that nobody needs are ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dropbox_import.daemon.box import BoxRunner
+from dropbox_import.daemon.sessions import Session
+from dropbox_import.daemon.shared import Shared
+from dropbox_import.workers.protocol import Command
+from dropbox_import.workers.replies import Reply
+
+_SESSION_IDLE = 90.0
+_SESSION_BEAT = 120.0  # OMERO ends a session of ours after 10 idle minutes
+
+
+class SessionKeeper:
+    """Called by one thread, now and then."""
+
+    def __init__(self, shared: Shared, runners: Sequence[BoxRunner]) -> None:
+        self._shared = shared
+        self._runners = runners
+
+    def tend(self) -> None:
+        for session in self._shared.book.to_keep_alive(_SESSION_BEAT):
+            self._keep_alive(session)
+        # Only who knows every claim knows which session of an earlier daemon nobody needs.
+        loaded = all(runner.loaded for runner in self._runners)
+        if not self._shared.outage.down:
+            for session in self._shared.book.idle(self._needed(), _SESSION_IDLE, joinable=loaded):
+                self._end(session)
+
+    def end_all(self) -> None:
+        """No session that nobody needs stays open; those of an earlier daemon are left to the next one."""
+        for session in self._shared.book.idle(self._needed(), -1.0, joinable=False):
+            self._end(session)
+
+    def _needed(self) -> frozenset[int]:
+        return frozenset[int]().union(*(runner.needed_sessions() for runner in self._runners))
+
+    def _keep_alive(self, session: Session) -> None:
+        self._shared.book.touch(session.number)
+        command = Command(0, "keep_alive", {"session": session.number})
+        self._shared.workers.submit("importer", command, lambda _: None, worker=session.worker)
+
+    def _end(self, session: Session) -> None:
+        """End a session that nobody needs. One that no worker has is ended by any: its secret lies in the state folder."""
+        book = self._shared.book
+        book.mark(session.number, "ending")
+
+        def answered(reply: Reply) -> None:
+            gone = reply.error is None or reply.error.kind in ("no-such-session", "session-gone")
+            book.mark(session.number, "ended" if gone else "joinable")
+
+        worker = session.worker if session.state == "held" else None
+        self._shared.workers.submit("importer", Command(0, "end_session", {"session": session.number}), answered, worker=worker)
