@@ -23,7 +23,10 @@ BEATS_MISSED = 3
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The last sign of life of one instance. `age` in seconds of the box's clock."""
+    """The last sign of life of one instance. `age` in seconds of the box's clock.
+
+    `accepting` is False from the moment it was told to stop. `stopped`: when it ended in good order, for who can read its state folder.
+    """
 
     instance: str
     host: str
@@ -31,10 +34,11 @@ class Heartbeat:
     age: float
     interval: float
     accepting: bool
+    stopped: str = ""
 
     @property
     def alive(self) -> bool:
-        return self.age <= BEATS_MISSED * self.interval
+        return not self.stopped and self.age <= BEATS_MISSED * self.interval
 
 
 def box_time(folder: Path, clock: Clock) -> float:
@@ -81,7 +85,9 @@ def require_life(box: Path, folder: Path, clock: Clock) -> None:
         return
     last = beats[0]
     if last.alive:
-        raise Paused(f"the daemon {last.instance} on {last.host} is about to stop and takes nothing new", hint=hint, code="daemon-down")
+        raise Paused(f"the daemon {last.instance} on {last.host} was told to stop and takes nothing new", hint=hint, code="daemon-down")
+    if not last.accepting:
+        raise Paused(f"the daemon {last.instance} on {last.host} was stopped {ago(last.age)} ago", hint=hint, code="daemon-down")
     raise Paused(
         f"the daemon is not running: the last sign of life of {last.instance} on {last.host} is {ago(last.age)} old",
         hint=hint,

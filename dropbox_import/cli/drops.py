@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,23 @@ EVERY = 1_000_000_000
 def life(settings: Settings) -> dict[str, tuple[Heartbeat, ...]]:
     """The heartbeats in each box, judged by our clock, since reading must not write."""
     now = SystemClock().now().timestamp()
-    return {str(box.path): heartbeats(box.path, now) for box in settings.boxes}
+    ended = last_end(settings.state_dir / STATUS_FILE)
+
+    def judged(beat: Heartbeat) -> Heartbeat:
+        # Not the number of the process alone: in a container it is always the same.
+        mine = ended is not None and (beat.instance, beat.pid) == ended[:2] and not beat.accepting
+        return replace(beat, stopped=ended[2]) if mine and ended is not None else beat
+
+    return {str(box.path): tuple(judged(beat) for beat in heartbeats(box.path, now)) for box in settings.boxes}
+
+
+def last_end(status: Path) -> tuple[str, int, str] | None:
+    """Instance, process and time of a daemon that ended in good order, as it wrote itself; None while it runs or when it was killed."""
+    try:
+        facts: Any = json.loads(status.read_bytes())
+        return None if facts["running"] else (str(facts["instance"]), int(facts["pid"]), str(facts["at"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def all_drops(settings: Settings, beats: Mapping[str, tuple[Heartbeat, ...]], *, newest: int = SHOWN) -> list[DropSummary]:
@@ -40,6 +56,13 @@ def all_drops(settings: Settings, beats: Mapping[str, tuple[Heartbeat, ...]], *,
     alive = {box: any(beat.alive for beat in found) for box, found in beats.items()}
     filed_and_claimed = survey([box.path for box in settings.boxes], newest=newest)
     return [*claimed(filed_and_claimed, settings, alive), *waiting(settings)]
+
+
+def recent(drops: Iterable[DropSummary], hours: float) -> list[DropSummary]:
+    """Without what was filed longer ago than that. What waits, runs or is held needs somebody now, however old it is."""
+    oldest = f"{SystemClock().now() - timedelta(hours=hours):%Y-%m-%dT%H:%M:%S}"
+    filed = (DropState.DONE, DropState.FAILED)
+    return [drop for drop in drops if drop.state not in filed or not drop.since or drop.since >= oldest]
 
 
 def omero_trouble(settings: Settings) -> str:

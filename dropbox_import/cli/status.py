@@ -36,23 +36,33 @@ MOODS: dict[DropState, terminal.Mood | None] = {
 @config_option()
 @click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("--all", "everything", is_flag=True, help="All drops that are done, not only the last ten.")
-def status(config: Path, output: str, everything: bool) -> int:
+@click.option(
+    "--since",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="HOURS",
+    help="Leave out what was filed longer ago than that, also for the exit code.",
+)
+def status(config: Path, output: str, everything: bool, since: float | None) -> int:
     """Say what waits, runs, is done and failed, and why. Works when the daemon is down.
 
     \b
     Examples:
       dropbox-import status --config config.yaml
       dropbox-import status --config config.yaml --output json | jq '.drops[].state'
+      dropbox-import status --config config.yaml --since 24     for monitoring: today's failures only
 
     \b
     Exit codes: 0 nothing failed and nothing waits; 4 something in failed/ or held needs a person;
-    5 nothing failed, but something waits.
+    5 nothing failed, but something waits. It stays 4 until what is dealt with is moved out of
+    failed/, for example into a folder "handled" beside it.
     """
-    from dropbox_import.cli.drops import EVERY, SHOWN, all_drops, life, omero_trouble
+    from dropbox_import.cli.drops import EVERY, SHOWN, all_drops, life, omero_trouble, recent
 
     settings = load(config)
     beats = life(settings)
     drops = in_order(all_drops(settings, beats, newest=EVERY if everything else SHOWN))
+    if since is not None:
+        drops = recent(drops, since)
     if output == "json":
         terminal.say(json.dumps(as_json(drops, beats), indent=2))
     else:
@@ -113,8 +123,14 @@ def daemon_line(box: str, beats: Sequence[Heartbeat]) -> str:
 
     living = [beat for beat in beats if beat.alive]
     if living:
-        return f"{box}: looked after by {', '.join(f'{beat.instance} (process {beat.pid} on {beat.host})' for beat in living)}"
+        told = [
+            f"{beat.instance} (process {beat.pid} on {beat.host})" + ("" if beat.accepting else ", which was told to stop")
+            for beat in living
+        ]
+        return f"{box}: looked after by {', '.join(told)}"
     last = f"; last sign of life {ago(beats[0].age)} ago" if beats else ""
+    if beats and beats[0].stopped:
+        last = f"; {beats[0].instance} on {beats[0].host} stopped cleanly at {terminal.moment(beats[0].stopped)} UTC"
     return terminal.paint(f"{box}: no daemon is running{last}", "warning", err=True)
 
 

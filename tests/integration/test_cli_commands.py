@@ -16,6 +16,7 @@ from dropbox_import.daemon.findings import Finding
 from dropbox_import.disk import observe
 from dropbox_import.errors import AccessDenied, ConfigError, ServerUnavailable
 from dropbox_import.settings import Box
+from dropbox_import.spool.journal import Record, encode
 from dropbox_import.spool.layout import Layout, create_box
 
 
@@ -215,6 +216,46 @@ def test_the_reason_of_the_daemon_is_shown(config: Path, box: Path, tmp_path: Pa
     facts = {"omero": {"down": False}, "boxes": [{"box": str(box), "waiting": waiting, "active": []}]}
     (tmp_path / "state/status.json").write_text(json.dumps(facts))
     assert "2 of 3 files are there" in run("status", "--config", config).stdout
+
+
+def write_life(box: Path, state: Path, *, accepting: bool, running: bool, pid: int = 4) -> None:
+    facts = {"instance": "lab1", "host": "pc7", "pid": 4, "interval": 10, "beat": 3, "accepting": accepting}
+    Layout(box).heartbeat("lab1").write_text(json.dumps(facts))
+    state.mkdir(mode=0o700, exist_ok=True)
+    facts = {"instance": "lab1", "pid": pid, "running": running, "at": "2026-11-22T09:39:12+00:00", "omero": {"down": False}, "boxes": []}
+    (state / "status.json").write_text(json.dumps(facts))
+
+
+def test_a_clean_stop_is_told_as_one(config: Path, box: Path, tmp_path: Path) -> None:
+    write_life(box, tmp_path / "state", accepting=False, running=False)
+    stopped = run("status", "--config", config)
+    assert f"{box}: no daemon is running; lab1 on pc7 stopped cleanly at 2026-11-22 09:39:12 UTC" in stopped.stderr
+    [daemon] = json.loads(run("status", "--config", config, "--output", "json").stdout)["boxes"][0]["daemons"]
+    assert (daemon["alive"], daemon["stopped"]) == (False, "2026-11-22T09:39:12+00:00")
+
+
+@pytest.mark.parametrize(("accepting", "running", "pid"), [(True, False, 4), (True, True, 4), (False, False, 5)])
+def test_a_daemon_that_has_begun_again_is_not_called_stopped(
+    config: Path, box: Path, tmp_path: Path, accepting: bool, running: bool, pid: int
+) -> None:
+    write_life(box, tmp_path / "state", accepting=accepting, running=running, pid=pid)
+    assert "looked after by lab1" in run("status", "--config", config).stderr
+
+
+def test_monitoring_can_look_at_recent_failures_only(config: Path, box: Path) -> None:
+    for day in ("2026-01-02", "2999-01-02"):
+        folder = box / f"failed/jdoe/{day[:7]}/cells__{day.replace('-', '')}-093912-k7f3q2mzt4"
+        folder.mkdir(parents=True)
+        (folder / "journal.jsonl").write_bytes(encode(Record("claimed", number=1, at=f"{day}T09:39:12.000Z")))
+    assert run("status", "--config", config).exit_code == 4
+    assert "20260102" not in run("status", "--config", config, "--since", "24").stdout
+    assert run("status", "--config", config, "--since", "24").exit_code == 4
+    assert run("status", "--config", config, "--since", "0").exit_code == 2
+    (box / "handled").mkdir()
+    (box / "failed/jdoe/2999-01").rename(box / "handled/2999-01")
+    assert run("status", "--config", config, "--since", "24").exit_code == 0
+    (box / "failed/jdoe/2026-01").rename(box / "handled/2026-01")
+    assert run("status", "--config", config).exit_code == 0
 
 
 def test_an_empty_box_is_all_well(config: Path) -> None:

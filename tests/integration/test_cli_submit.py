@@ -186,7 +186,10 @@ def test_without_a_daemon_nothing_is_submitted_unless_asked(box: Path, images: P
 
 def test_a_daemon_that_stops_or_never_was_is_told_apart(box: Path, images: Path) -> None:
     beat(box, accepting=False)
-    with pytest.raises(Paused, match="about to stop"):
+    with pytest.raises(Paused, match="was told to stop and takes nothing new"):
+        submit.submit([images / "a.tif"], drop=box, user="jdoe", fields=TARGET)
+    beat(box, accepting=False, age=300)
+    with pytest.raises(Paused, match=r"was stopped (4|5) minutes ago"):
         submit.submit([images / "a.tif"], drop=box, user="jdoe", fields=TARGET)
     Layout(box).heartbeat("lab1").unlink()
     with pytest.raises(Paused, match="no daemon has ever"):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from dropbox_import.cli import status
-from dropbox_import.cli.drops import sidecars
+from dropbox_import.cli.drops import recent, sidecars
 from dropbox_import.cli.show import pick
 from dropbox_import.errors import Rejected
 from dropbox_import.heartbeat import Heartbeat, ago
@@ -49,6 +50,22 @@ def test_a_daemon_that_missed_three_beats_is_down() -> None:
     down = status.daemon_line("/box", [replace(BEAT, age=7200)])
     assert "no daemon is running; last sign of life 2 hours ago" in down
     assert "no daemon is running" in status.daemon_line("/box", [])
+
+
+def test_a_daemon_that_was_stopped_is_not_called_alive() -> None:
+    stopping = status.daemon_line("/box", [replace(BEAT, accepting=False)])
+    assert "looked after by lab1 (process 4 on pc7), which was told to stop" in stopping
+    ended = status.daemon_line("/box", [replace(BEAT, accepting=False, stopped="2026-11-22T09:39:12+00:00")])
+    assert ended == "/box: no daemon is running; lab1 on pc7 stopped cleanly at 2026-11-22 09:39:12 UTC"
+
+
+def test_since_leaves_out_what_was_filed_long_ago_and_nothing_else() -> None:
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.000Z}"
+    late, old = replace(TWO, since=now), "2020-11-22T09:00:00.000Z"
+    unknown = replace(TWO, since="")
+    held, waiting = (replace(ONE, state=state, since=old) for state in (DropState.HELD, DropState.WAITING))
+    assert recent([replace(ONE, since=old), replace(TWO, since=old), late, unknown, held, waiting], 24) == [late, unknown, held, waiting]
+    assert recent([ONE, TWO], 1e6) == [ONE, TWO]
 
 
 def test_a_drop_is_found_by_id_part_of_it_or_sidecar() -> None:
