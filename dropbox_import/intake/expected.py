@@ -38,6 +38,9 @@ def nothing_there(pair: Pair, request: ImportRequest) -> tuple[str, str, str]:
     """Reason, hint and the word in the sidecar, for one that has no member."""
     if pair.in_filed_folder:
         return ("it lies in the folder of a drop that was filed before", cure(pair.sidecar.folder), "")
+    if pair.references:
+        names = ", ".join(f'"{shown(below(pair.sidecar.folder, entry.path))}"' for entry in pair.references[:3])
+        return (f"there is no image besides the attachments {names}", "Name the images under files: include.", "attachments")
     if request.files.include is None:
         base = shown(base_of(pair.sidecar.path))
         file = f'"{base}"' if "." in base else f'"{base}.tif" (or another ending of images)'

@@ -211,6 +211,9 @@ class Shape:
                 f"{full}: this text became a key of its own, because a comma separates the parts inside {{ }}",
                 "put the whole text that holds the comma into quotes",
             )
+        word, colon, _ = key.partition(":")
+        if colon and word in known:
+            return f"{shown(word)}: a space is missing after the colon", f'write "{shown(word)}: ", then its value'
         near = guess(key, known)
         return f"{full}: unknown key{near}", "" if near else "known here: " + ", ".join(known)
 
@@ -234,7 +237,7 @@ def check(shape: Shape, root: Node, model: type[Checked], context: Mapping[str, 
         found = error.errors(include_url=False)
     # Each costs a search for its place and its nearest key: a hostile file could hold a hundred thousand.
     mistakes = [_mistake(shape, root, one) for one in found[:MOST_MISTAKES]]
-    meant = [one.sentence for one in mistakes if "did you mean" in one.sentence]
+    meant = [one.sentence for one in mistakes if "did you mean" in one.sentence or "a space is missing" in one.sentence]
     unique = {(one.line, one.column, one.sentence): one for one in mistakes if not _is_misspelt(one, meant)}
     ordered = sorted(unique.values(), key=lambda one: (one.line, one.column))
     if len(found) > MOST_MISTAKES:
@@ -245,7 +248,9 @@ def check(shape: Shape, root: Node, model: type[Checked], context: Mapping[str, 
 def _is_misspelt(mistake: Mistake, guesses: Iterable[str]) -> bool:
     """A key is not missing if it is there with a slip of the pen, which is told already."""
     key, _, rest = mistake.sentence.partition(": ")
-    return rest.startswith("is missing") and any(guess.endswith(f'did you mean "{key}"?') for guess in guesses)
+    return rest.startswith("is missing") and any(
+        guess.endswith(f'did you mean "{key}"?') or guess.startswith(f"{key}: a space is missing") for guess in guesses
+    )
 
 
 def _mistake(shape: Shape, root: Node, error: ErrorDetails) -> Mistake:
@@ -274,7 +279,9 @@ def _mistake(shape: Shape, root: Node, error: ErrorDetails) -> Mistake:
     elif kind in ("list_type", "tuple_type"):
         sentence = "a list is expected" + seen(value)
         hint = (
-            f"write {keys[-1] if keys else 'it'}: [{shown(value, 30)}]"
+            "put a space after each dash"
+            if isinstance(value, str) and value.startswith("-")
+            else f"write {keys[-1] if keys else 'it'}: [{shown(value, 30)}]"
             if isinstance(value, str)
             else "write [first, second], or one item a line, each after a dash and a space"
         )

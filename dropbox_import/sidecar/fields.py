@@ -87,9 +87,11 @@ def as_pairs(value: object) -> list[object]:
     if is_empty(value):
         raise no_value()
     if isinstance(value, dict):
-        return [[key, item] for key, item in value.items()]
+        value = [[key, item] for key, item in value.items()]
     if not isinstance(value, list):
         raise told("pairs of key and value are expected" + seen(value), "write {Organism: Homo sapiens} or [[Organism, Homo sapiens]]")
+    if not value:
+        raise told("no pair is given", "write [[Organism, Homo sapiens]], or remove this block")
     return value
 
 
@@ -106,6 +108,14 @@ def as_pair(item: object) -> tuple[str, str]:
     return as_text(key), str(value) if isinstance(value, Typed) else as_text(value)
 
 
+def as_comment(value: object) -> str:
+    text = as_text(value)
+    if not text.strip():
+        raise told("this comment is empty", "write a text, or remove it")
+    return text
+
+
+Comment = Annotated[str, BeforeValidator(as_comment, json_schema_input_type=str | int | float | bool)]
 TargetName = Annotated[str, BeforeValidator(lambda value: _template(value, False), json_schema_input_type=str | int | float)]
 ImageName = Annotated[str, BeforeValidator(lambda value: _template(value, True), json_schema_input_type=str | int | float)]
 Id = Annotated[int, BeforeValidator(_id, json_schema_input_type=int)]

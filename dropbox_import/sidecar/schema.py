@@ -10,6 +10,7 @@ from dropbox_import.model import CLIENT_NAMESPACE
 from dropbox_import.sidecar import json_schema, targets
 from dropbox_import.sidecar.checks import Name, Part, Shape, Text, Whole, YesNo, between, one_of, told
 from dropbox_import.sidecar.fields import (
+    Comment,
     Glob,
     Id,
     ImageName,
@@ -154,7 +155,7 @@ class SidecarFile(Part):
         [], description="Tags on the images."
     )
     key_values: list[KeyValuesPart] = Field([], description="Groups of key-value pairs.")
-    comments: list[Text] = Field([], description="Comments on the images.")
+    comments: list[Comment] = Field([], description="Comments on the images.")
     rating: Annotated[Whole, AfterValidator(between(1, 5))] | None = Field(None, description="1 to 5 stars.")
     attachments: list[AttachmentPart] = Field([], description="Files to attach.")
     end: YesNo = Field(False, description="Last key of a complete sidecar, where the administrator asks for it.")

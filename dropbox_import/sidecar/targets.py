@@ -13,6 +13,7 @@ _DIGITS = re.compile(r"[0-9]+\Z")
 _DATE = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])\Z")
 _STEP = re.compile(r"(Project|Dataset|Screen|Plate):(?:([-+%@]?)(name|id):)?(.*)\Z", re.DOTALL)
 _SPLIT = re.compile(r"/(?=(?:Project|Dataset|Screen|Plate):)")
+_LINK = re.compile(r"https?://.*[?&]show=(project|dataset|image|screen|plate)-([1-9][0-9]{0,17})(?:[|&#]|\Z)")
 _AMBIGUOUS = {"": "newest", "+": "newest", "-": "oldest", "%": "fail"}
 NOWHERE = "none"
 
@@ -25,15 +26,28 @@ def as_container(value: object) -> object:
         raise no_value()
     if isinstance(value, Typed) and _DIGITS.match(value):
         return {"id": _bare_number(value)}
+    _no_link(value)
     found = _STEP.match(value)
-    if found and found.group(3):
+    if found and (found.group(3) or _BARE_ID.match(found.group(4))):
         kind, sign, word, rest = found.groups()
+        word = word or "id"
         short = f"{{id: {shown(rest, 30)}}}" if word == "id" and not sign else f'{{name: "{shown(rest, 60)}"}}'
         raise told(
             f"{shown(value, 40)}: this way of writing a target stands directly after target:",
             f'write target: "{shown(value, 60)}", or {kind.lower()}: {short}',
         )
     return {"name": value}
+
+
+def _no_link(value: str) -> None:
+    """The address of OMERO.web that people copy from their browser."""
+    found = _LINK.match(value)
+    if found and found.group(1) == "dataset":
+        raise told("this is the address of a dataset in OMERO.web", f"write its id: target: {{dataset: {{id: {found.group(2)}}}}}")
+    if found:
+        raise told(
+            f"this is the address of a {found.group(1)} in OMERO.web, and a dataset is expected", "write target: {dataset: {id: 151}}"
+        )
 
 
 def _bare_number(value: str) -> Typed:
@@ -58,6 +72,7 @@ def as_target(value: object) -> object:
         raise told("has no value", "write target: {dataset: HeLa}, or target: none for images in no dataset")
     if value == NOWHERE:
         return NOWHERE
+    _no_link(value)
     if not _STEP.match(value):
         raise told(
             f"{shown(value, 40)}: it is not said whether this is a dataset or a project",
@@ -73,7 +88,9 @@ def _of_string(value: str) -> dict[str, Any]:
     kinds = [step.group(1) for step in steps if step]
     for kind in kinds:
         if kind in ("Screen", "Plate"):
-            raise told(f"{kind}: as a target is not supported yet", "this release imports into a dataset")
+            raise told(
+                f"{kind}: as a target is not supported yet", "write target: {dataset: HeLa}; this release imports into datasets only"
+            )
     if kinds not in (["Dataset"], ["Project", "Dataset"]):
         raise told(
             f"{shown(value, 60)}: a dataset is expected, alone or after its project",
