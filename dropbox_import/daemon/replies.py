@@ -83,8 +83,9 @@ class Replies:
             shared.slots.sent((active.id, step.key))
         records = records_of(step, active.claim.drop, result, order)
         if records:
-            # A result that a power cut takes back is a step done again; the next intent's sync is its sync too.
-            active.claim.append(*records, sync=False)
+            # A result that a power cut takes back is a step done again, and the next intent's sync is its sync too. Not so
+            # `imported`: it outranks what OMERO says later, when a user may have deleted the images there.
+            active.claim.append(*records, sync=any(record.kind == "imported" for record in records))
             active.succeeded(step)
             if step.do is Do.POLL:
                 self._let_go(active, step.key, order.attempt)
