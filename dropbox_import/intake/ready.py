@@ -11,6 +11,7 @@ from dropbox_import import sidecar
 from dropbox_import.disk.names import shown
 from dropbox_import.disk.writers import Writing, being_written
 from dropbox_import.errors import MembersMissing, Mistake, Rejected, SidecarInvalid
+from dropbox_import.intake.disputes import Disputes
 from dropbox_import.intake.expected import all_expected, by_name, hours, main_file, nothing_there
 from dropbox_import.intake.judge import problems_of
 from dropbox_import.intake.members import Problem
@@ -58,6 +59,7 @@ class Desk:
     base: Path
     reader: Reader
     tracker: Tracker
+    disputes: Disputes
     now: float
     network: bool
     owner_uid: int | None
@@ -129,7 +131,10 @@ class Desk:
         for rival in pair.rivals:
             if rival in self.pairs and not self._quiet(self.pairs[rival].sidecar, False):
                 raise NotYet(f'another sidecar, "{shown(rival)}", claims the same files and was changed a moment ago')
-        problems = [*owner_problems, *pair.problems]
+        state = pair.sidecar.print(stable_ids=not self.network)
+        if pair.rivals:
+            self.disputes.remember(pair.sidecar.path, state, pair.problems, self.now)
+        problems = [*owner_problems, *(pair.problems or self.disputes.recall(pair.sidecar.path, state, self.now))]
         if problems:
             raise Refused(SidecarInvalid.code, self._mistakes(pair, problems))
         try:

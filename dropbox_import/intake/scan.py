@@ -10,6 +10,7 @@ from dropbox_import.clock import Clock
 from dropbox_import.disk.mounts import is_network
 from dropbox_import.disk.names import problem_with, shown
 from dropbox_import.disk.paths import for_system
+from dropbox_import.intake.disputes import Disputes
 from dropbox_import.intake.filed import filed_folders, notice
 from dropbox_import.intake.ignored import is_never_taken
 from dropbox_import.intake.members import SIDECAR_SUFFIXES
@@ -39,6 +40,15 @@ class Scan:
     again_in: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What is known of one user's folder from scan to scan."""
+
+    reader: Reader
+    tracker: Tracker
+    disputes: Disputes
+
+
 class Intake:
     """The drops of one box. Remembers what it saw from scan to scan, in memory only; for one thread."""
 
@@ -46,7 +56,7 @@ class Intake:
         self.box = box
         self._clock = clock
         self._drop = Path(box.path) / DROP
-        self._users: dict[str, tuple[Reader, Tracker]] = {}
+        self._users: dict[str, _Memory] = {}
 
     def scan(self) -> Scan:
         """One pass. The trouble of one file or user never stops the others; OSError when drop/ itself cannot be read."""
@@ -55,12 +65,14 @@ class Intake:
             names = sorted(item.name for item in found)
         notices: list[str] = []
         scans: list[Scan] = []
-        users: dict[str, tuple[Reader, Tracker]] = {}
+        users: dict[str, _Memory] = {}
         for name in names:
             folder = self._user_folder(name, network, notices)
             if folder is None:
                 continue
-            users[name] = self._users.get(name) or (Reader(self._drop / name, self.box.defaults, stable_ids=not network), Tracker())
+            users[name] = self._users.get(name) or _Memory(
+                Reader(self._drop / name, self.box.defaults, stable_ids=not network), Tracker(), Disputes()
+            )
             scans.append(self._scan_user(name, folder, users[name], network))
         self._users = users
         return Scan(
@@ -91,8 +103,8 @@ class Intake:
             return entry
         return None
 
-    def _scan_user(self, user: str, folder: Entry, memory: tuple[Reader, Tracker], network: bool) -> Scan:
-        reader, tracker = memory
+    def _scan_user(self, user: str, folder: Entry, memory: _Memory, network: bool) -> Scan:
+        reader, tracker = memory.reader, memory.tracker
         try:
             listing = look(self._drop / user, stable_ids=not network)
         except OSError as error:
@@ -108,6 +120,7 @@ class Intake:
             base=self._drop / user,
             reader=reader,
             tracker=tracker,
+            disputes=memory.disputes,
             now=now,
             network=network,
             owner_uid=folder.uid if self.box.check_file_owner and os.name == "posix" else None,
