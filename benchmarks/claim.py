@@ -13,7 +13,6 @@ TIMES = 30
 PLAIN_TIMES = 6
 IMAGE = b"no picture at all: it is claimed, and fails later"
 PLAIN = "target: {dataset: {name: D, create: true}}\n"
-EXPECTING = PLAIN + "files: {{expect: {{size: {{{name}: {size}}}}}}}\n"
 
 
 def run() -> list[Figure]:
@@ -34,9 +33,10 @@ def run() -> list[Figure]:
 
 
 def _seconds(daemon: Daemon, box: Layout, name: str, expecting: bool) -> float:
-    """The image lies there for a moment before, as after a real copy; the sidecar's rename starts the watch."""
+    """From the rename of the sidecar, which comes right after that of its image, until it is no longer in drop/."""
     give(box, f"{name}.tif", IMAGE)
-    text = EXPECTING.format(name=f"{name}.tif", size=len(IMAGE)) if expecting else PLAIN
+    expect = f"files: {{expect: {{size: {{{name}.tif: {len(IMAGE)}}}}}}}\n"
+    text = PLAIN + (expect if expecting else "")
     sidecar = box.drop / "alice" / f"{name}.yaml"
     begun = time.monotonic()
     give(box, sidecar.name, text.encode())
