@@ -37,7 +37,8 @@ def init(folder: Path, config: Path | None, users: tuple[str, ...], host: str, o
 
     \b
     Examples:
-      dropbox-import init /srv/imports --user jdoe --host omero.uni.org --config /etc/dropbox-import/config.yaml
+      dropbox-import init /srv/imports --user jdoe --user asmith --host omero.uni.org \\
+          --config /etc/dropbox-import/config.yaml
       dropbox-import init /srv/imports --user newcomer
 
     \b

@@ -25,7 +25,7 @@ from dropbox_import.spool.layout import ATTENTION, REASON
 def show(drop_id: str, config: Path, output: str) -> int:
     """Tell the story of one DROP from its journal, step by step.
 
-    DROP is its id as `status` shows it, a part of the id that no other has, or the name of its sidecar.
+    DROP is its id as `status` shows it, a part of the id that no other has, or the name of its sidecar, with or without ending.
 
     \b
     Examples:
@@ -71,18 +71,24 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
+def _names(drop: DropSummary) -> tuple[str, str]:
+    """What people call it: the sidecar's name, with and without its ending."""
+    name = drop.sidecar.rpartition("/")[2]
+    return name, name.rpartition(".")[0] or name
+
+
 def pick(drops: Sequence[DropSummary], wanted: str) -> DropSummary:
     """The one drop that is meant. Raises Rejected when there is none, or more than one."""
     claimed = [drop for drop in drops if drop.id]
     exact = [drop for drop in claimed if drop.id == wanted]
-    found = exact or [drop for drop in claimed if wanted in drop.id or wanted == drop.sidecar.rpartition("/")[2]]
+    found = exact or [drop for drop in claimed if wanted in drop.id or wanted in _names(drop)]
     ids = tuple(dict.fromkeys(drop.id for drop in found))  # the two parts of one drop are one drop
     if len(ids) == 1:
         return found[0]
     if ids:
         shown = ", ".join(ids[:5]) + (" ..." if len(ids) > 5 else "")
         raise Rejected(f'"{wanted}" fits {len(ids)} drops: {shown}', hint="Give the id.", code="ambiguous-drop")
-    if any(wanted == drop.sidecar.rpartition("/")[2] for drop in drops):
+    if any(wanted in _names(drop) for drop in drops):
         raise Rejected(
             f"{wanted} is not taken yet, so it has no journal", hint="`dropbox-import status` says why it waits.", code="no-such-drop"
         )

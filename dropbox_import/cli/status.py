@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dropbox_import.heartbeat import Heartbeat
 
 # In a terminal of fewer columns the time is left out: the id has one, and the reason needs the room.
-NARROW = 100
+NARROW = 120
 # What needs a person comes first.
 ORDER = (DropState.HELD, DropState.FAILED, DropState.WAITING, DropState.RUNNING, DropState.DONE)
 MOODS: dict[DropState, terminal.Mood | None] = {

@@ -48,7 +48,8 @@ def submit(files: tuple[Path, ...], drop: Path | None, config: Path | None, **as
     \b
     Examples:
       dropbox-import submit cells.czi --drop /srv/imports --dataset HeLa
-      dropbox-import submit run7/ --config config.yaml --project "Mitosis 2025" --dataset "run 7" --create
+      dropbox-import submit run7/ --config config.yaml --create \\
+          --project "Mitosis 2025" --dataset "run 7"
       dropbox-import submit a.tif b.tif --drop /srv/imports/drop/jdoe --dataset id:151 \\
           --tag live --key-value "Organism=Homo sapiens"
 

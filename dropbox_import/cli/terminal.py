@@ -67,10 +67,17 @@ def width() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPED_WIDTH
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, moods: Sequence[Mood | None] = (), whole: Container[str] = ()) -> None:
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    moods: Sequence[Mood | None] = (),
+    whole: Container[str] = (),
+    widest: int = PIPED_WIDTH,
+) -> None:
     """A table on stdout. Piped, each row is one line; in a terminal it is fitted to the width, but never inside the columns of `whole`.
 
-    `moods` colour the first cell of each row.
+    `moods` colour the first cell of each row. `widest`: for a table that people read also when it is piped.
     """
     import io
 
@@ -81,7 +88,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, moods: Seque
 
     shown = colourful(sys.stdout)
     drawn = io.StringIO()
-    console = Console(file=drawn, force_terminal=shown, no_color=not shown, width=width(), legacy_windows=False)
+    console = Console(file=drawn, force_terminal=shown, no_color=not shown, width=min(width(), widest), legacy_windows=False)
     grid = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
         grid.add_column(Text(column), overflow="fold", no_wrap=column in whole)

@@ -34,7 +34,8 @@ def test_the_demo_shows_the_main_job_and_leaves_everything_when_asked(tmp_path: 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Every outcome is the right one." in done.stdout
     assert "Demo / HeLa / HeLa control" in done.stdout
-    assert "Antibody=anti-tubulin; Antibody=DAPI; Barcode=00123" in done.stdout
+    assert "Antibody=anti-tubulin;" in done.stdout
+    assert "Antibody=DAPI; Barcode=00123;" in done.stdout
     assert 'typo.yaml:2:1: tagz: unknown key, did you mean "tags"?' in done.stdout
     assert "\x1b" not in done.stdout + done.stderr
     assert children_of(folder) == []

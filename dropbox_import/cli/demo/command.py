@@ -34,7 +34,7 @@ def demo(keep: Path | None) -> int:
     daemon, and drops images as a user would: a 5-D OME-TIFF; three files that are one image; an
     image with tags, key-values, a comment, a rating and an attachment; a folder with a damaged
     image; and two sidecars that must be refused. At the end it shows what OMERO holds and what is in
-    done/ and failed/. It takes about half a minute.
+    done/ and failed/. It takes about ten seconds.
 
     \b
     Examples:

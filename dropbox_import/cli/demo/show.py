@@ -13,6 +13,8 @@ from dropbox_import.model import DropSummary
 from dropbox_import.spool.layout import is_id
 from dropbox_import.spool.survey import story
 
+# Also in a log, where nobody sets a width.
+READABLE = 110
 # Steps that would only repeat what the one before or after says.
 QUIET = frozenset({"intent", "seal", "looked-up", "begin", "commit", "committed", "messages", "split-done"})
 
@@ -61,6 +63,7 @@ def holdings(held: Sequence[Held]) -> None:
             for one in sorted(held, key=lambda one: one.id)
         ],
         whole=("Project / dataset / image", "x*y z c t", "Owner"),
+        widest=READABLE,
     )
     terminal.say()
 

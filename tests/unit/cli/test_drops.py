@@ -73,6 +73,7 @@ def test_a_drop_is_found_by_id_part_of_it_or_sidecar() -> None:
     assert pick(drops, ONE.id) is ONE
     assert pick(drops, "bbbb") is TWO
     assert pick(drops, "cells.yaml") is ONE
+    assert pick(drops, "cells") is ONE
 
 
 def test_the_two_parts_of_a_drop_are_one_drop_however_it_is_called() -> None:
