@@ -186,7 +186,7 @@ def _parts(request: ImportRequest, on: str, claim: Path) -> dict[str, Any]:
             wanted["comments"] = list(request.comments)
         if request.rating is not None:
             wanted["rating"] = request.rating
-    if blocks := [_block(one) for one in request.key_values if one.on == on]:
+    if blocks := _blocks([one for one in request.key_values if one.on == on]):
         wanted["key_values"] = blocks
     references = claim / layout.REFERENCES
     if attached := [
@@ -198,5 +198,9 @@ def _parts(request: ImportRequest, on: str, claim: Path) -> dict[str, Any]:
     return wanted
 
 
-def _block(block: KeyValues) -> dict[str, Any]:
-    return {"namespace": block.namespace or CLIENT_NAMESPACE, "pairs": [list(pair) for pair in block.pairs], "on": block.on}
+def _blocks(asked: list[KeyValues]) -> list[dict[str, Any]]:
+    """Each block a map of its own; but OMERO.web edits one map of the client's namespace on an object, so those become one, in order."""
+    editable = [pair for one in asked if one.namespace == CLIENT_NAMESPACE for pair in one.pairs]
+    blocks = [KeyValues(tuple(editable), on=asked[0].on)] if editable else []
+    blocks += [one for one in asked if one.namespace != CLIENT_NAMESPACE]
+    return [{"namespace": one.namespace, "pairs": [list(pair) for pair in one.pairs], "on": one.on} for one in blocks]
