@@ -20,7 +20,7 @@ from dropbox_import.clock import Clock, SystemClock
 from dropbox_import.delivery import Item, Progress, bring
 from dropbox_import.disk import names
 from dropbox_import.disk.trouble import as_ours
-from dropbox_import.errors import ConfigError, MembersMissing, Rejected
+from dropbox_import.errors import ConfigError, MembersMissing, Rejected, SidecarInvalid
 from dropbox_import.heartbeat import require_life
 from dropbox_import.intake.globs import is_glob
 from dropbox_import.intake.ignored import is_never_taken
@@ -79,8 +79,13 @@ def submit(
     sidecar = f"{name or PurePosixPath(items[0].name).parts[0]}"
     sidecar = sidecar if sidecar.endswith((".yaml", ".yml")) else f"{sidecar}.yaml"
     _require_good_names([sidecar, *(item.name for item in (*items, *extra))])
-    data = sidecar_text(fields or {}, files, items, extra)
-    request = parse_sidecar(data, sidecar, defaults=dict(place.defaults))
+    _require_target(fields or {}, place, from_config=drop is None)
+    try:
+        data = sidecar_text(fields or {}, files, items, extra)
+        request = parse_sidecar(data, sidecar, defaults=dict(place.defaults))
+    except SidecarInvalid as error:
+        many = "a mistake" if len(error.mistakes) == 1 else f"{len(error.mistakes)} mistakes"
+        raise SidecarInvalid(f"the sidecar would have {many}", mistakes=error.mistakes, hint="Nothing was submitted.") from error
     fresh = [item for item in extra if not _same_there(item, base / item.name)]
     _require_free(base, [sidecar, *(item.name for item in (*items, *fresh))])
     if not even_if_down:
@@ -92,6 +97,18 @@ def submit(
         bytes=sum(item.size for item in items),
         notices=(*request.notices, *left),
     )
+
+
+def _require_target(fields: Mapping[str, Any], place: Place, *, from_config: bool) -> None:
+    if "target" in fields or "target" in place.defaults:
+        return
+    say = "Nothing was submitted. Name a dataset (--dataset NAME), or --orphaned for none"
+    known = (
+        "the box has no default for it"
+        if from_config
+        else "if the box has a default for it, only --config FILE in the place of --drop knows it"
+    )
+    raise SidecarInvalid("nothing says where the images go", hint=f"{say}; {known}.")
 
 
 def find_place(drop: str | os.PathLike[str] | None, config: str | os.PathLike[str] | None, user: str | None) -> Place:

@@ -43,7 +43,8 @@ def submit(files: tuple[Path, ...], drop: Path | None, config: Path | None, **as
     """Put FILES (images and folders) into a drop folder, with a sidecar that says where they belong.
 
     The files come first and the sidecar last, so that nothing is taken half. The path of the sidecar
-    is printed on stdout. If anything goes wrong, nothing is left behind.
+    is printed on stdout. If anything goes wrong, nothing is left behind. Where the images go must be
+    said, unless --config is given and the box has a default target.
 
     \b
     Examples:

@@ -265,3 +265,34 @@ def test_the_written_sidecar_is_plain_yaml(box: Path, images: Path) -> None:
     text = result.sidecar.read_text()
     request = parse_sidecar(text.encode(), "a.tif.yaml")
     assert [tag.name for tag in request.tags] == ["00123", "yes"]
+
+
+def config_with(box: Path, defaults: str) -> Path:
+    path = box.parent / "config.yaml"
+    path.write_text(
+        f"omero: {{host: localhost, user: importer}}\nstate_dir: {box.parent / 'state'}\nboxes: [{{path: {box}, defaults: {defaults}}}]\n"
+    )
+    return path
+
+
+def test_the_target_may_be_left_out_only_where_the_config_tells_the_default(box: Path, images: Path) -> None:
+    alone = run(images / "a.tif", "--drop", box, "--user", "jdoe", "--tag", "live")
+    assert alone.exit_code == 4
+    assert "nothing says where the images go" in alone.stderr
+    assert "only --config FILE in the place of --drop knows it" in alone.stderr
+    without = run(images / "a.tif", "--config", config_with(box, "{tags: [x]}"), "--user", "jdoe")
+    assert without.exit_code == 4
+    assert "the box has no default for it" in without.stderr
+    assert in_drop(box) == []
+    good = run(images / "a.tif", "--config", config_with(box, "{target: {dataset: Inbox}}"), "--user", "jdoe")
+    assert good.exit_code == 0, good.output
+    assert "target" not in (box / "drop/jdoe/a.tif.yaml").read_text()
+
+
+def test_a_mistake_in_the_options_does_not_speak_of_a_sidecar_to_be_saved_again(box: Path, images: Path) -> None:
+    result = run(images / "a.tif", "--drop", box, "--user", "jdoe", "--dataset", "{stam}")
+    assert result.exit_code == 4
+    assert "unknown placeholder" in result.stderr
+    assert "Nothing was submitted." in result.stderr
+    assert "drop folder again" not in result.stderr
+    assert in_drop(box) == []
