@@ -12,7 +12,8 @@ from typing import Any
 
 import psutil
 
-NICE = 10
+NICE = 10  # more than the daemon has
+LOWEST = 19
 
 
 def start_options() -> dict[str, Any]:
@@ -30,7 +31,8 @@ def lower_priority(pid: int) -> None:
         if sys.platform == "win32":
             process.ionice(psutil.IOPRIO_LOW)
         else:
-            process.nice(NICE)
+            # Below the daemon, which may have been started with a low priority itself: only root could go back up from there.
+            process.nice(min(LOWEST, process.nice() + NICE))
             if sys.platform == "linux":
                 # The lowest of the ordinary class: the idle class would get nothing at all on a disk that is always busy.
                 process.ionice(psutil.IOPRIO_CLASS_BE, 7)

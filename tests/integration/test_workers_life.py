@@ -16,6 +16,7 @@ import pytest
 from dropbox_import.clock import SystemClock
 from dropbox_import.workers.locks import end_orphans, start_mark, write_lock
 from dropbox_import.workers.protocol import MAX_LINE
+from dropbox_import.workers.tree import lower_priority
 from tests.integration.workers_help import FAKE, PATIENCE, HandClock, Some, crew, gone, until
 
 ROOT = str(FAKE.parent.parent.parent)
@@ -114,6 +115,21 @@ def test_a_worker_has_a_group_of_its_own_low_priority_and_a_neutral_folder(tmp_p
         assert Path(found["cwd"]) == tmp_path
         assert psutil.Process(found["pid"]).ionice() == (psutil.IOPRIO_CLASS_BE, 7)
         assert psutil.Process(found["pid"]).rlimit(psutil.RLIMIT_AS) == (2 << 30, 2 << 30)
+
+
+@linux
+@pytest.mark.parametrize(("daemon", "worker"), [(3, 13), (15, 19), (19, 19)])
+def test_a_worker_is_below_a_daemon_of_low_priority_too(daemon: int, worker: int) -> None:
+    if (own := os.nice(0)) > daemon:
+        daemon, worker = own, min(19, own + 10)
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        psutil.Process(process.pid).nice(daemon)
+        lower_priority(process.pid)
+        assert psutil.Process(process.pid).nice() == worker
+        assert psutil.Process(process.pid).ionice() == (psutil.IOPRIO_CLASS_BE, 7)
+    finally:
+        process.communicate(b"\n")
 
 
 def test_a_lock_file_tells_of_each_worker_while_it_lives(tmp_path: Path) -> None:
