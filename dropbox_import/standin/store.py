@@ -5,13 +5,16 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dropbox_import.errors import ConfigError
 from dropbox_import.standin.schema import ENTITIES, Entity
 
+_FORMAT = 1  # to be raised when the rows mean something else in the same tables
 _TYPES = {"string": "TEXT", "long": "INTEGER", "int": "INTEGER", "bool": "INTEGER", "time": "INTEGER", "ref": "INTEGER", "double": "REAL"}
 
 
@@ -19,33 +22,63 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
+def _statements(entity: Entity) -> list[str]:
+    """What makes the table of an entity, and its indexes."""
+    columns = ["id INTEGER PRIMARY KEY AUTOINCREMENT"]
+    columns += [f'"{column.name}" {_TYPES[column.kind]}' for column in entity.columns.values()]
+    if entity.owned:
+        columns += ["owner INTEGER", "grp INTEGER", "created INTEGER", "updated INTEGER"]
+    if entity.unique:
+        columns.append(f"UNIQUE ({', '.join(entity.unique)})")
+    if entity.name == "OriginalFile":
+        columns.append("UNIQUE (repo, path, name)")
+    found = [f'CREATE TABLE IF NOT EXISTS "{entity.name}" ({", ".join(columns)})']
+    for column in entity.columns.values():
+        if column.kind == "ref" or (entity.name, column.name) in (("OriginalFile", "hash"), ("Annotation", "name")):
+            found.append(f'CREATE INDEX IF NOT EXISTS "{entity.name}_{column.name}" ON "{entity.name}" ("{column.name}")')
+    return found
+
+
 class Store:
-    """Rows by entity. All methods may be called from any thread; one transaction runs at a time."""
+    """Rows by entity. All methods may be called from any thread; one transaction runs at a time.
+
+    Raises ConfigError for a file that another build has made: its rows would not fit.
+    """
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
         self._depth = 0
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.row_factory = sqlite3.Row
+        tables = [sql for entity in ENTITIES.values() for sql in _statements(entity)]
+        try:
+            self._require_version(path, zlib.crc32("\n".join((str(_FORMAT), *tables)).encode()) & 0x7FFFFFFF)
+        except BaseException:
+            self._db.close()
+            raise
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=OFF")  # the promise is about killed processes, not about power cuts
         self._db.execute("PRAGMA case_sensitive_like=ON")
-        for entity in ENTITIES.values():
-            self._create(entity)
+        for sql in tables:
+            self._db.execute(sql)
 
-    def _create(self, entity: Entity) -> None:
-        columns = ["id INTEGER PRIMARY KEY AUTOINCREMENT"]
-        columns += [f'"{column.name}" {_TYPES[column.kind]}' for column in entity.columns.values()]
-        if entity.owned:
-            columns += ["owner INTEGER", "grp INTEGER", "created INTEGER", "updated INTEGER"]
-        if entity.unique:
-            columns.append(f"UNIQUE ({', '.join(entity.unique)})")
-        if entity.name == "OriginalFile":
-            columns.append("UNIQUE (repo, path, name)")
-        self._db.execute(f'CREATE TABLE IF NOT EXISTS "{entity.name}" ({", ".join(columns)})')
-        for column in entity.columns.values():
-            if column.kind == "ref" or (entity.name, column.name) in (("OriginalFile", "hash"), ("Annotation", "name")):
-                self._db.execute(f'CREATE INDEX IF NOT EXISTS "{entity.name}_{column.name}" ON "{entity.name}" ("{column.name}")')
+    def _require_version(self, path: Path, version: int) -> None:
+        """The version is made of the tables themselves, so that no change can forget it. The first one in an empty file sets it."""
+        try:
+            (found,) = self._db.execute("PRAGMA user_version").fetchone()
+            (made,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if not made:
+                self._db.execute(f"PRAGMA user_version={version}")
+                return
+        except sqlite3.DatabaseError as error:
+            raise ConfigError(
+                f"The data of the stand-in in {path} cannot be read ({error}).", hint="Name another folder with --dir, or remove this one."
+            ) from error
+        if found != version:
+            raise ConfigError(
+                f"The data in {path.parent} were made by another build of the stand-in, which this one cannot go on with.",
+                hint="Name another folder with --dir, or remove this one.",
+            )
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
