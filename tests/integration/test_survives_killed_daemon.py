@@ -11,16 +11,7 @@ from tests.support.realrun import RealRun, real_run
 WAY = "intent seal claimed inspected resolved target looked-up begin begun uploaded commit committed answered imported annotated messages"
 ENDS = ("split", "split-done", "failed", "file")
 EVERY_POINT = [f"{when}:{kind}" for kind in (*WAY.split(), *ENDS) for when in ("before", "after")]
-SAMPLE = (
-    "after:intent",
-    "after:claimed",
-    "before:begun",
-    "before:uploaded",
-    "after:commit",
-    "before:imported",
-    "before:annotated",
-    "after:split",
-)
+SAMPLE = ("after:intent", "before:begun", "after:commit", "before:imported", "after:split")
 CALLS = ("createSessionWithTimeouts", "saveAndReturnObject", "importFileset", "write", "close", "verifyUpload", "saveAndReturnArray")
 
 

@@ -10,7 +10,7 @@ from tests.support.realrun import RealRun, real_run
 
 WAY = "resolved target looked-up begin begun uploaded commit committed answered imported annotated"
 EVERY_POINT = [f"{when}:{kind}" for kind in WAY.split() for when in ("before", "after")]
-SAMPLE = ("after:begin", "before:begun", "after:uploaded", "after:commit", "before:imported")
+SAMPLE = ("before:begun", "after:uploaded", "after:commit")
 CALLS = ("createSessionWithTimeouts", "importFileset", "write", "close", "verifyUpload", "getResponse", "saveAndReturnArray")
 
 

@@ -276,7 +276,7 @@ class RealRun:
 
     def check_sessions(self) -> None:
         """After a stop: a session of an owner that is still open is known on the disk, so that the next daemon ends it."""
-        known = {int(path.stem) for path in (self.state / "sessions").iterdir()}
+        known = {int(path.stem) for path in (self.state / "sessions").glob("*.json") if path.stem.isdigit()}
         opened = "select s.id from Session s join Experimenter e on e.id = s.owner where s.closed is null and e.omeName <> 'importer'"
         left = {number for (number,) in self.ask(opened)} - known
         assert not left, f"sessions forgotten: {left}\n{self.tail()}"
@@ -285,7 +285,7 @@ class RealRun:
         end = time.monotonic() + seconds
         while not (found := look()):
             assert time.monotonic() < end, f"it did not come within {seconds} s\n{self.tail()}"
-            time.sleep(0.005)
+            time.sleep(0.02)
         return found
 
     def close(self) -> None:
