@@ -75,4 +75,6 @@ def read(folder: Path, number: int) -> SessionRecord | None:
 
 
 def remove(folder: Path, number: int) -> None:
-    disk.remove_file(path_of(folder, number))
+    path = path_of(folder, number)
+    disk.remove_file(path.with_name(f".{path.name}.new"))  # what a kill left of `write`
+    disk.remove_file(path)
