@@ -38,6 +38,7 @@ class Attempt:
         self.fresh = fresh
         self.joined = not fresh
         self.handle: Any = None
+        self.failing = 0  # polls that showed a failure without an answer
         self.lock = threading.Lock()
         self.cancelled = threading.Event()
 

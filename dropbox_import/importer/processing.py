@@ -19,6 +19,7 @@ from dropbox_import.importer.sessions import OwnerSession
 QUEUE_SECONDS = 3900.0  # the server itself gives up after an hour in its queue
 LOG_BYTES = 20_000
 STEPS = 5
+FAILING_POLLS = 3  # after so many without an answer there will be none
 
 
 def commit(session: OwnerSession, attempt: Attempt, teller: Teller) -> None:
@@ -69,7 +70,9 @@ def poll(session: OwnerSession, attempt: Attempt) -> dict[str, Any]:
         session.forget(attempt.id)
         return gone()
     if response is None:
-        if omero.cmd.State.FAILURE in (status.flags or ()):
+        # The server marks a failure before it has the answer that says why, and the two are asked for one after the other.
+        attempt.failing += omero.cmd.State.FAILURE in (status.flags or ())
+        if attempt.failing == FAILING_POLLS:
             return _over(session, attempt, _state("error", name="no-answer", message="The import ended without an answer."))
         return _state("running", step=int(status.currentStep), steps=int(status.steps))
     if isinstance(response, omero.cmd.ERR):
