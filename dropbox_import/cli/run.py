@@ -16,6 +16,7 @@ from dropbox_import.cli.options import config_option, load
 
 if TYPE_CHECKING:
     from dropbox_import.daemon.service import StopRequest
+    from dropbox_import.model import Candidate
 
 
 @click.command(short_help="Run the daemon, once or until it is stopped.")
@@ -78,10 +79,27 @@ def listen(stop: StopRequest) -> None:
         signal.signal(number, lambda got, _frame: notes.put(got))
 
 
+def foresee(candidate: Candidate) -> str:
+    """What the names of the files alone decide about a drop; no file is opened."""
+    from dropbox_import.inspector.formats import format_of
+    from dropbox_import.inspector.grouping import group
+    from dropbox_import.inspector.whole import Examined
+    from dropbox_import.intake.globs import is_glob
+    from dropbox_import.model import FilesRule
+
+    rule = candidate.request.files if candidate.request else FilesRule()
+    named = [name for name in (*(rule.include or ()), *rule.expect.size, *rule.expect.sha256) if not is_glob(name)]
+    seen = group([Examined(one, format_of(one.path)) for one in candidate.members], named)
+    told = " ".join(bad.sentence for bad in seen.bad)
+    if not told:
+        return ""
+    return f"a part would be refused: {told}" if seen.filesets else f"would be refused: {told}"
+
+
 def _observe(config: Path) -> int:
     from dropbox_import.daemon import service
 
-    found = service.observe(load(config))
+    found = service.observe(load(config), foresee=foresee)
     if not found:
         terminal.tell("Nothing to take: no sidecar lies in the drop folders.")
         return Exit.OK

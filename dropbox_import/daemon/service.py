@@ -21,6 +21,7 @@ from dropbox_import.daemon.slots import Slots
 from dropbox_import.disk import files
 from dropbox_import.errors import ConfigError
 from dropbox_import.intake import Intake, Wake
+from dropbox_import.model import Candidate
 from dropbox_import.settings import Settings
 from dropbox_import.settings.secrets import find_password
 from dropbox_import.spool.identity import OnlyOne, load_instance
@@ -233,9 +234,10 @@ class _Service:
             log.warning("the status cannot be written: %s", error, extra={"step": "status"})
 
 
-def observe(settings: Settings, clock: Clock | None = None) -> list[dict[str, Any]]:
+def observe(settings: Settings, clock: Clock | None = None, foresee: Callable[[Candidate], str] = lambda _: "") -> list[dict[str, Any]]:
     """What a run would take right now or soon, for whom and into which target; nothing is touched.
 
+    `foresee` says what else is known of a candidate that would be taken, "" for nothing.
     Raises ConfigError for a folder that is no box, OSError for one that cannot be read.
     """
     clock = clock or SystemClock()
@@ -260,11 +262,18 @@ def observe(settings: Settings, clock: Clock | None = None) -> list[dict[str, An
                     "target": into or ("" if refused else "none"),
                     "files": len(one.members),
                     "bytes": sum(member.size for member in one.members),
-                    "says": f"would be refused: {refused}" if refused else "would be imported",
+                    "says": f"would be refused: {refused}" if refused else foresee(one) or "would be imported",
                 }
             )
         found += [
-            {"sidecar": one.sidecar, "owner": one.user, "target": "", "files": 0, "bytes": 0, "says": f"waits: {one.reason}"}
+            {
+                "sidecar": f"{one.user}/{one.sidecar}",
+                "owner": one.user,
+                "target": "",
+                "files": 0,
+                "bytes": 0,
+                "says": f"waits: {one.reason}",
+            }
             for one in scan.waiting
         ]
     return found

@@ -278,3 +278,23 @@ def test_observe_says_what_would_be_taken_and_touches_nothing(config: Path, box:
     assert "P / HeLa" in result.stdout
     assert sorted((path, path.stat().st_mtime_ns) for path in box.rglob("*")) == before
     assert run("run", "--observe", "--once", "--config", config).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("cells.vsi", "would be refused: cells.vsi is in a format of several files (CellSens VSI)"),
+        ("cells.txt", "would be refused: There is no image in this drop, only cells.txt."),
+        ("cells/a.tif cells/b.vsi", "a part would be refused: cells/b.vsi is in a format"),
+        ("cells.czi cells.txt", "would be imported"),
+        ("cells.tif", "would be imported"),
+    ],
+)
+def test_observe_tells_what_the_names_of_the_files_decide(config: Path, box: Path, name: str, says: str) -> None:
+    for one in name.split():
+        (box / "drop/jdoe" / one).parent.mkdir(exist_ok=True)
+        (box / "drop/jdoe" / one).write_bytes(b"not opened")
+    (box / "drop/jdoe/cells.yaml").write_text("target: {dataset: HeLa}\n")
+    result = run("run", "--observe", "--config", config)
+    assert result.exit_code == 0, result.output
+    assert f"  {says}" in result.stdout
