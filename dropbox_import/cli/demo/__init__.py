@@ -1,7 +1,7 @@
 """`demo`: the main job with real images, here and now, against the OMERO stand-in.
 
 `scenario` says what is dropped and what must come of it, `stage` starts and stops the processes,
-`checks` compares, `show` prints. Everything happens in one folder, which is removed afterwards
+`patience` says how long to wait, `checks` compares, `show` prints. Everything happens in one folder, which is removed afterwards
 unless `--keep` names it.
 """
 

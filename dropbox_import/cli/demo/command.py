@@ -17,8 +17,6 @@ from dropbox_import.errors import ConfigError, DropboxImportError
 if TYPE_CHECKING:
     from dropbox_import.cli.demo.stage import Stage
 
-PATIENCE = 120.0
-
 
 @click.command(short_help="Show the main job with real images, without an OMERO server.")
 @click.option(
@@ -76,6 +74,7 @@ def demo(keep: Path | None) -> int:
 
 def _perform(stage: Stage, *, keep: bool) -> bool:
     from dropbox_import.cli.demo import checks, show
+    from dropbox_import.cli.demo.patience import LONGEST, Patience, Verdict
     from dropbox_import.cli.demo.scenario import CASES, USER, drop_case
     from dropbox_import.cli.demo.stage import DemoFailed
     from dropbox_import.spool.survey import survey
@@ -92,15 +91,21 @@ def _perform(stage: Stage, *, keep: bool) -> bool:
         watcher.tell(f"{terminal.paint('drop', 'bold', err=True)} {case.sidecar}: {case.about}")
         drop_case(case, stage.images, stage.box)
     wanted = sum((case.done is not None) + (case.failed is not None) for case in CASES)
-    until = stage.clock.monotonic() + PATIENCE
+    patience = Patience(wanted, stage.clock.monotonic())
     while True:
-        drops = survey([stage.box])
-        watcher.look(drops)
-        if len(checks.filed_folders(stage.box)) >= wanted and not checks.claims(stage.box):
-            break
+        watcher.look(survey([stage.box]))
+        claimed = checks.claims(stage.box)
+        match patience.look(stage.clock.monotonic(), len(checks.filed_folders(stage.box)), len(claimed)):
+            case Verdict.JUDGE:
+                break
+            case Verdict.GIVE_UP:
+                said = stage.last_trouble()
+                raise DemoFailed(
+                    f"{', '.join(claimed) or 'what was dropped'} took longer than {LONGEST:.0f} s"
+                    + (f"; the log says: {said}" if said else ""),
+                    hint=f"Look into {stage.log('daemon')} and {stage.box}.",
+                )
         stage.check_alive()
-        if stage.clock.monotonic() > until:
-            raise DemoFailed(f"not everything was filed within {PATIENCE:.0f} s", hint=f"Look into {stage.log('daemon')} and {stage.box}.")
         stage.clock.sleep(0.2)
     held = checks.held_images(stage.holdings())
     watcher.tell("stop the daemon")

@@ -128,6 +128,11 @@ class Stage:
             if child.poll() is not None:
                 raise self._died(name, child)
 
+    def last_trouble(self) -> str:
+        """The last line of the daemon's log that tells of an error or a warning; "" if none does."""
+        lines = self.log("daemon").read_text(encoding="utf-8", errors="replace").splitlines()
+        return next((line for line in reversed(lines) if " error " in line or " warning " in line), "")
+
     def stop_daemon(self) -> None:
         """SIGTERM, and it must end well by itself."""
         for name, child in list(self.children):
