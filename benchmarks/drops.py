@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import numpy
+import psutil
 import tifffile
 
 from benchmarks.figures import Figure
-from benchmarks.scene import Scene, give, journals, scene
+from benchmarks.scene import Daemon, Scene, give, journals, scene
 from dropbox_import.spool.journal import Record
 from tests.support import standin_process
 
@@ -47,14 +48,26 @@ def run() -> list[Figure]:
                 give(box, f"{number}.tif", picture(number))
                 give(box, f"{number}.yaml", SIDECAR.encode())
             with stage.daemon(box, workers={"filesets_in_flight": flights}, quiet_period=1, scan_interval=1) as daemon:
+                before = _work(stage, daemon)
                 daemon.finish(LONGEST)
+                work = {who: (spent - before.get(who, 0.0)) / DROPS for who, spent in _work(stage, daemon).items()}
             found = journals(box.done)
             if len(found) != DROPS:
                 raise RuntimeError(f"{len(found)} of {DROPS} drops are in done/")
             speeds[flights] = DROPS / _length(found)
             figures += _figures(flights, speeds[flights], bare, found)
+            told = ", ".join(f"{who} {spent * 1000:.0f}" for who, spent in work.items())
+            figures.append(Figure("  processor time for a drop, milliseconds", told))
     figures.append(Figure(f"speed with {FLIGHTS[1]} / with {FLIGHTS[0]} in flight", f"{speeds[FLIGHTS[1]] / speeds[FLIGHTS[0]]:.2f}"))
     return figures
+
+
+def _work(stage: Scene, daemon: Daemon) -> dict[str, float]:
+    """Seconds of processor that each process has used."""
+    parent = psutil.Process(daemon.child.pid)
+    people = {"stand-in": psutil.Process(stage.standin.pid), "daemon": parent}
+    people |= {child.cmdline()[-1].rpartition(".")[2]: child for child in parent.children()}
+    return {who: sum(process.cpu_times()[:2]) for who, process in people.items()}
 
 
 def _bare(stage: Scene) -> float:

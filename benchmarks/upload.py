@@ -133,7 +133,10 @@ def run() -> list[Figure]:
             for number in range(1, TIMES + 1):
                 worker.upload(small, number)
             low = worker.peak()
-        ours, plain, our_work, plain_work = [], [], [], []
+        ours: list[float] = []
+        plain: list[float] = []
+        our_work: list[float] = []
+        plain_work: list[float] = []
         client, _ = stage.standin.sudo(USER)
         server = stage.standin.pid
         with _worker(stage) as worker:
