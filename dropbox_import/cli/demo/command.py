@@ -91,7 +91,7 @@ def _perform(stage: Stage, *, keep: bool) -> bool:
         watcher.tell(f"{terminal.paint('drop', 'bold', err=True)} {case.sidecar}: {case.about}")
         drop_case(case, stage.images, stage.box)
     wanted = sum((case.done is not None) + (case.failed is not None) for case in CASES)
-    patience = Patience(wanted, stage.clock.monotonic())
+    patience = Patience(wanted)
     while True:
         watcher.look(survey([stage.box]))
         claimed = checks.claims(stage.box)
@@ -101,8 +101,7 @@ def _perform(stage: Stage, *, keep: bool) -> bool:
             case Verdict.GIVE_UP:
                 said = stage.last_trouble()
                 raise DemoFailed(
-                    f"{', '.join(claimed) or 'what was dropped'} took longer than {LONGEST:.0f} s"
-                    + (f"; the log says: {said}" if said else ""),
+                    f"{', '.join(claimed)}: nothing has moved for {LONGEST:.0f} s" + (f"; the log says: {said}" if said else ""),
                     hint=f"Look into {stage.log('daemon')} and {stage.box}.",
                 )
         stage.check_alive()

@@ -1,12 +1,12 @@
-"""How long the demo waits: until all is filed, until nothing is under way any more, or until it has been too long. Pure."""
+"""How long the demo waits: until all is filed, until nothing is under way any more, or until what is under way is stuck. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
 
-LONGEST = 75.0
-STILL = 20.0  # nothing is under way and nothing was filed for so long: nothing more will come
+LONGEST = 60.0  # nothing moved for so long, but something is under way: it is stuck
+STILL = 20.0  # nothing moved for so long, and nothing is under way: nothing more will come
 
 
 class Verdict(Enum):
@@ -20,13 +20,12 @@ class Patience:
     """`wanted`: how many folders are to be filed. A folder too few is an outcome to be judged like any other, not a reason to wait on."""
 
     wanted: int
-    begun: float
-    filed: int = -1
-    changed: float = 0.0
+    seen: tuple[int, int] | None = None
+    moved: float = 0.0
 
     def look(self, now: float, filed: int, under_way: int) -> Verdict:
-        if under_way or filed != self.filed:
-            self.filed, self.changed = filed, now
-        if not under_way and (filed >= self.wanted or now > self.changed + STILL):
-            return Verdict.JUDGE
-        return Verdict.GIVE_UP if now > self.begun + LONGEST else Verdict.WAIT
+        if self.seen != (filed, under_way):
+            self.seen, self.moved = (filed, under_way), now
+        if under_way:
+            return Verdict.GIVE_UP if now > self.moved + LONGEST else Verdict.WAIT
+        return Verdict.JUDGE if filed >= self.wanted or now > self.moved + STILL else Verdict.WAIT
