@@ -31,6 +31,7 @@ class Active:
     suspects: set[str] = field(default_factory=set)
     begun: dict[str, int] = field(default_factory=dict)  # fileset -> attempts after which its pause was taken
     held: DropboxImportError | None = None
+    unread: bool = False  # after trouble with the disk: its journal is to be read anew before anything else
     gone: bool = False
 
     @property

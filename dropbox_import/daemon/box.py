@@ -156,6 +156,9 @@ class BoxRunner:
         if now >= self._next_scan and not self._trouble_of_share():
             self._next_scan = now + self.box.scan_interval
             self._scan()
+        if (self._ready or self._active) and not self._is_there():
+            self._ready.clear()
+            return
         self._claim_some()
         for active in list(self._active.values()):
             self._pipeline.advance(active)
@@ -207,6 +210,14 @@ class BoxRunner:
             log.warning("the box %s can be used again", self.box.path, extra={"step": "share-back"})
             self._trouble = None
         return False
+
+    def _is_there(self) -> bool:
+        """Asked at each turn: a claim that cannot be seen must not be taken for an empty one, nor anything be made in its place."""
+        try:
+            read_marker(self.box.path)
+        except ShareUnavailable:
+            return False
+        return True
 
     def _heartbeat(self, now: float, *, accepting: bool = True) -> None:
         self._next_beat = now + HEARTBEAT_SECONDS

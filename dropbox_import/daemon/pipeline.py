@@ -49,10 +49,16 @@ class Pipeline:
         """Do all that can be done now for one claim. Never raises: trouble of one drop stops no other."""
         while not active.gone and active.held is None:
             try:
+                if active.unread and not self._read_again(active):
+                    return
                 if not self._one_round(active):
                     return
             except JournalDamaged as error:
                 self._hold(active, error)
+            except OSError as error:  # a record between the steps
+                log.warning("%s", as_ours(error, f"drop {active.id}").sentence, extra={"drop": active.id, "step": "disk"})
+                self._reopen(active)
+                return
             except Exception:
                 log.exception("a bug", extra={"drop": active.id})
                 self._hold(active, _BUG)
@@ -78,6 +84,7 @@ class Pipeline:
                 no_slot = no_slot or (step.do is Do.BEGIN and (step.do, step.key) not in active.flying)
             except OSError as error:
                 self._disk_trouble(active, step, error)
+                return not active.unread
             except Rejected as error:
                 self._replies.drop_rejected(active, step, error)
                 return True
@@ -307,9 +314,10 @@ class Pipeline:
 
     def _take(self, active: Active, step: Step, order: Order, reply: Reply) -> None:
         try:
-            self._replies.take(active, step, order, reply)
-        except Rejected as error:
-            self._replies.drop_rejected(active, step, error)
+            try:
+                self._replies.take(active, step, order, reply)
+            except Rejected as error:
+                self._replies.drop_rejected(active, step, error)
         except OSError as error:
             self._disk_trouble(active, step, error)
 
@@ -317,11 +325,22 @@ class Pipeline:
         """Nothing was done that is not journaled. Read the journal anew (its descriptor may be bad) and try later."""
         trouble = as_ours(error, f"{step.do} of drop {active.id}")
         self._wait(active, step, trouble)
+        self._reopen(active)
+
+    def _reopen(self, active: Active) -> None:
+        active.claim.close()
+        active.unread = True
+        self._read_again(active)
+
+    def _read_again(self, active: Active) -> bool:
+        """What is on the disk counts; until it can be read nothing is done."""
         try:
-            active.claim.close()
             active.claim = claims.load(active.claim.box, active.claim.path, self._shared.clock)
         except OSError as again:
             log.debug("the claim cannot be read now: %s", again, extra={"drop": active.id})
+            return False
+        active.unread = False
+        return True
 
     def _wait(self, active: Active, step: Step, error: DropboxImportError) -> None:
         tries = active.tries(step) + 1

@@ -158,7 +158,11 @@ class SessionBook:
                 self._held = {held: place for held, place in self._held.items() if place[0] != number}
 
     def hold(self, drop: str, key: str, attempt: int, number: int, worker: int) -> None:
+        """A worker holds that attempt. Not if its session was found lost meanwhile: who joins it is told of the attempt."""
         with self._lock:
+            session = self._sessions.get(number)
+            if session is None or (session.state, session.worker) != ("held", worker):
+                return
             self._held[(drop, key, attempt)] = (number, worker)
 
     def let_go(self, drop: str, key: str, attempt: int) -> None:

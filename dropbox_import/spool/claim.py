@@ -76,6 +76,7 @@ class Claim:
 
 def load(box: Layout, path: Path, clock: Clock) -> Claim:
     """A claim found on disk. Raises JournalDamaged, OSError."""
+    path.stat()  # a folder that cannot be seen is no empty claim
     journal_path = path / layout.JOURNAL
     return Claim(box, path, Journal.open(journal_path, clock) if journal_path.exists() else None)
 
@@ -302,6 +303,7 @@ def remove(claim: Claim) -> None:
 
 def changed_since(claim: Claim, seen: Iterable[FileFacts]) -> list[str]:
     """Which of these files in d/ are not what they were. Raises OSError other than for a file that is gone."""
+    claim.members.stat()  # without d/ nothing can be said of its files
     changed = []
     for one in seen:
         try:
@@ -314,7 +316,7 @@ def changed_since(claim: Claim, seen: Iterable[FileFacts]) -> list[str]:
 
 def members_now(claim: Claim) -> tuple[FileFacts, ...]:
     """Every file below d/ as it is now. Raises NotAPlainFile, OSError."""
-    paths = [path for path in _tree(claim.members) if not path.is_dir()] if claim.members.is_dir() else []
+    paths = [path for path in _tree(claim.members) if not path.is_dir()]
     return tuple(facts(claim.members, path.relative_to(claim.members).as_posix()) for path in paths)
 
 

@@ -117,6 +117,7 @@ def file(claim: Claim) -> Path:
         claim.append(Record("file", {"to": _free_place(claim, failed)}))
         target = claim.box.box / claim.drop.destination
     claim.close()
+    claim.path.stat()  # nothing is made where the box cannot be seen
     if not target.parent.is_dir():  # somebody tidied up the empty month
         files.make_dirs(target.parent, _user_mode(claim.box.drop / candidate.user))
     _open_to_user(claim, candidate.user)

@@ -1,12 +1,18 @@
-"""A box, a daemon's core and a scripted server on a real disk, run by hand: every turn, crash and restart is exact."""
+"""Boxes, a daemon's core and a scripted server on a real disk, run by hand: every turn, crash and restart is exact.
+
+Plain, the workers do each command at once. `Lab(..., queued=True)` keeps their commands in flight: `step` does one random thing that
+can happen next, `calm` goes on without faults until all is at rest.
+"""
 
 from __future__ import annotations
 
 import os
+import random
 from collections import Counter
 from pathlib import Path
 
 from dropbox_import.daemon.box import BoxRunner
+from dropbox_import.daemon.keeper import SessionKeeper
 from dropbox_import.daemon.outage import Backoff, Outage
 from dropbox_import.daemon.sessions import SessionBook
 from dropbox_import.daemon.shared import Shared
@@ -27,25 +33,30 @@ class Crash(BaseException):
 
 
 class Lab:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, boxes: int = 1, users: tuple[str, ...] = ("jdoe",), queued: bool = False) -> None:
         self.clock = HandClock()
-        self.box = folder / "box"
-        self.server = Server()
+        self.queued = queued
+        self.server = Server(self.clock)
+        self.boxes = [folder / ("box" if number == 0 else f"box{number + 1}") for number in range(boxes)]
         self.settings = Settings(
             omero=Omero(host="localhost", user="importer"),
             state_dir=folder / "state",
-            boxes=(Box(path=self.box, quiet_period=1.0, scan_interval=1.0, min_free=0),),
+            boxes=tuple(Box(path=path, quiet_period=1.0, scan_interval=1.0, min_free=0) for path in self.boxes),
             instance="lab",
         )
-        create_box(self.box, self.clock, ["jdoe"])
+        for path in self.boxes:
+            create_box(path, self.clock, users)
+        self.box = self.boxes[0]
         self.layout = Layout(self.box)
         self.user_bytes: Counter[bytes] = Counter()
         self.runner: BoxRunner | None = None
+        self.runners: list[BoxRunner] = []
+        self.effects = 0
 
     # --- the user -----------------------------------------------------------------------
 
-    def drop(self, sidecar: str, text: str, members: dict[str, bytes], user: str = "jdoe") -> None:
-        home = self.layout.drop / user
+    def drop(self, sidecar: str, text: str, members: dict[str, bytes], user: str = "jdoe", box: int = 0) -> None:
+        home = Layout(self.boxes[box]).drop / user
         for name, data in {**members, sidecar: text.encode()}.items():
             (home / name).parent.mkdir(parents=True, exist_ok=True)
             (home / name).write_bytes(data)
@@ -56,10 +67,9 @@ class Lab:
     def start(self) -> BoxRunner:
         """A fresh daemon on what the disk and the server hold; whatever an earlier one knew in memory is gone."""
         instance = load_instance(self.settings.state_dir, "lab", self.clock)
-        self.workers = ScriptedWorkers(self.server, instance.sessions)
+        self.workers = ScriptedWorkers(self.server, instance.sessions, queued=self.queued)
         backoff = Backoff((5.0,), 0.0, self.clock)
-        runner: BoxRunner
-        shared = Shared(
+        self.shared = Shared(
             settings=self.settings,
             instance=instance,
             clock=self.clock,
@@ -69,9 +79,10 @@ class Lab:
             backoff=backoff,
             slots=Slots(4, self.clock),
         )
-        runner = self.runner = BoxRunner(self.settings.boxes[0], shared)
-        self.shared = shared
-        return runner
+        self.runners = [BoxRunner(box, self.shared) for box in self.settings.boxes]
+        self.keeper = SessionKeeper(self.shared, self.runners)
+        self.runner = self.runners[0]
+        return self.runner
 
     def turns(self, most: int = 400) -> int:
         """Run until nothing moves any more; returns the turns that it took. What lies in drop/ has its quiet time."""
@@ -87,15 +98,8 @@ class Lab:
 
     def life(self, crash_at: int | None = None) -> int:
         """Start and run; with `crash_at` end at that effect on the disk (1 = before the first). Returns how many effects there were."""
-        count = 0
-
-        def observer(when: str, what: str, path: Path) -> None:
-            nonlocal count
-            count += 1
-            if count == crash_at:
-                raise Crash
-
-        observe.set_observer(observer)
+        self.effects = 0
+        self.crash_after(crash_at)
         try:
             self.start()
             self.turns()
@@ -104,28 +108,108 @@ class Lab:
         finally:
             observe.set_observer(None)
             self._drop_handles()
-        return count
+        return self.effects
+
+    def crash_after(self, effects: int | None) -> None:
+        """From now on count the effects on the disk, and end the process at that one of them."""
+        self.effects = 0
+
+        def observer(when: str, what: str, path: Path) -> None:
+            self.effects += 1
+            if self.effects == effects:
+                raise Crash
+
+        observe.set_observer(observer)
+
+    def fail_after(self, effects: int, errors: int, number: int) -> None:
+        """From now on the disk refuses that many effects, after so many that work."""
+        self.effects = 0
+
+        def observer(when: str, what: str, path: Path) -> None:
+            self.effects += when == "before"
+            if when == "before" and effects <= self.effects < effects + errors:
+                self.server.note("disk-error")
+                raise OSError(number, os.strerror(number), str(path))
+
+        observe.set_observer(observer)
 
     def _drop_handles(self) -> None:
-        for active in self.runner._active.values() if self.runner else ():
-            active.claim.close()
+        for runner in self.runners:
+            for active in runner._active.values():
+                active.claim.close()
+
+    # --- queued: one thing after the other ------------------------------------------------
+
+    def step(self, rng: random.Random, trouble: float = 0.0) -> None:
+        """One random thing that can happen next. Raises Crash where one was ordered."""
+        self.server.tick()
+        what = rng.random()
+        if what < 0.35:
+            rng.choice(self.runners).turn(0)
+        elif what < 0.9:
+            self.workers.deliver(rng, trouble)
+        elif what < 0.95:
+            self.keeper.tend()
+        elif self.server.late:
+            self.server.land(rng)
+        self.clock.forward(rng.choice((0.0, 0.01, 0.1, 0.5, 1.0)))
+
+    def kill(self, rng: random.Random) -> None:
+        """The daemon is dead, and its workers with it."""
+        observe.set_observer(None)
+        self.workers.abandon(rng)
+        self._drop_handles()
+        self.runner, self.runners = None, []
+
+    def calm(self, rng: random.Random, most: int = 1500) -> bool:
+        """Without faults, until all is at rest. False: it never came to rest."""
+        observe.set_observer(None)
+        self.server.faults, self.server.up = False, True
+        self.server.refuse.clear()
+        if not self.runners:
+            self.start()
+        still, before = 0, -1
+        for _ in range(most):
+            self.server.tick()
+            for runner in rng.sample(self.runners, len(self.runners)):
+                runner.turn(0)
+            for _ in range(20):
+                if not self.workers.deliver(rng):
+                    break
+            self.keeper.tend()
+            if rng.random() < 0.2:
+                self.server.land(rng)
+            self.clock.forward(max(0.05, min(runner.pause() for runner in self.runners)))
+            busy = self.workers.flights or self.workers.answers or self.server.commands != before
+            still, before = 0 if busy else still + 1, self.server.commands
+            if still > 4:
+                if self.at_rest():
+                    return True
+                self.clock.forward(20.0)  # only time is waited for
+        return False
+
+    def at_rest(self) -> bool:
+        waiting = any(runner.state()["waiting"] for runner in self.runners)
+        taken = not any(path for box in self.boxes for path in Layout(box).drop.rglob("*.yaml"))
+        return taken and not self.claims() and not waiting and not any(runner.state()["trouble"] for runner in self.runners)
 
     # --- looking ------------------------------------------------------------------------
 
     def claims(self) -> list[str]:
-        root = self.layout.inprogress
-        return [path.name for instance in root.iterdir() for path in instance.iterdir() if layout.is_id(path.name)]
+        roots = [Layout(box).inprogress for box in self.boxes]
+        return [path.name for root in roots for instance in root.iterdir() for path in instance.iterdir() if layout.is_id(path.name)]
 
     def files_below(self, folder: Path) -> list[Path]:
         return [Path(top) / name for top, _, names in os.walk(folder) for name in names]
 
     def filed(self, state: str) -> list[Path]:
-        return sorted(path for path in (self.box / state).glob("*/*/*") if path.is_dir())
+        return sorted(path for box in self.boxes for path in (box / state).glob("*/*/*") if path.is_dir())
 
     def check(self, imported: int, *, sidecar_copies: int = 0) -> None:
         """Nothing lost, nothing twice, nothing stuck, nothing left behind on the server."""
         assert self.claims() == [], "stuck in inprogress/"
-        found = Counter(path.read_bytes() for path in self.files_below(self.box) if path.name not in OURS and "outbox" not in path.parts)
+        everything = [path for box in self.boxes for path in self.files_below(box)]
+        found = Counter(path.read_bytes() for path in everything if path.name not in OURS and "outbox" not in path.parts)
         kept = {data: found[data] for data in self.user_bytes}
         lost = {data: count for data, count in self.user_bytes.items() if found[data] < count}
         assert not lost, f"lost: {lost}"
@@ -136,3 +220,4 @@ class Lab:
         assert sum(complete.values()) == imported, f"imported: {complete}"
         dead = [one for one in self.server.filesets.values() if not one.images]
         assert not dead, f"left on the server: {dead}"
+        assert not self.server.broken, self.server.broken

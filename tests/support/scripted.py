@@ -1,86 +1,72 @@
-"""A server and its workers as plain objects, for tests of the daemon alone that must be quick and exact.
+"""Workers as plain objects, for tests of the daemon alone that must be quick and exact.
 
-`Server` outlives daemons and workers, as OMERO does. `ScriptedWorkers` has the interface of
-`workers.dispatcher.Workers`; it does each command at once, in the caller's thread. `Server.cut` says at
-which command the worker dies, and whether that is before the effect, after it, or with the effect
-landing when the client is long gone.
+`ScriptedWorkers` has the interface of `workers.dispatcher.Workers`. *At once*: it does each command in the caller's thread, and
+`Server.cut` says at which one the worker dies, and whether that is before the effect, after it, or with the effect landing when the
+client is long gone. *Queued*: commands stay in flight beside each other until `deliver` takes one of them on by half a step (first
+its effect, then its reply), so that workers, connections and the daemon itself can end in the middle of several.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
+import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dropbox_import.disk import files
-from dropbox_import.errors import DropboxImportError, OutcomeUnknown
-from dropbox_import.inspector.keys import fileset_key
-from dropbox_import.model import FileFacts
-from dropbox_import.plain import from_plain, to_plain
+from dropbox_import.errors import DropboxImportError, NotAllowed, OutcomeUnknown, ServerUnavailable, TryLater
 from dropbox_import.workers.protocol import Command
 from dropbox_import.workers.replies import Reply
+from tests.support.scripted_commands import Commands
+from tests.support.scripted_server import Late, Server, Stored
+
+__all__ = ["CHANGES", "ScriptedWorkers", "Server", "Stored"]
 
 CHANGES = ("open_session", "target", "begin", "send", "commit", "annotate", "discard", "end_session")
+_OUTCOME_UNKNOWN = ("begin", "commit", "discard", "open_session")  # what a lost connection leaves open
+_BUSY = ServerUnavailable("OMERO is too busy for this now", code="busy")
+_DOWN = ServerUnavailable("OMERO cannot be reached", code="unreachable")
 
 
 @dataclass
-class Stored:
-    """One fileset on the server."""
-
-    number: int
-    session: int
-    token: str
-    meta: dict[str, Any]
-    paths: list[str]
-    sizes: dict[str, int] = field(default_factory=dict)
-    committed: bool = False
-    images: int = 0
+class Flight:
+    role: str
+    command: Command
+    on_reply: Callable[[Reply], None]
+    worker: int
+    reply: Reply | None = None  # the effect has happened, and this is on its way
 
 
-class Server:
-    def __init__(self) -> None:
-        self.sessions: dict[int, dict[str, Any]] = {}
-        self.filesets: dict[int, Stored] = {}
-        self.targets: dict[tuple[str, str], int] = {}
-        self.annotated: list[str] = []
-        self.commands = 0
-        self.cut: tuple[int, str] | None = None  # (number of the command, "before" | "after" | "late")
-        self.late: list[tuple[int, Callable[[], Any]]] = []
-        self.refuse: dict[str, DropboxImportError] = {}
-        self._next = 100
+class ScriptedWorkers(Commands):
+    """Incarnations of the two roles; a dead one is followed by a new one at the next command."""
 
-    def number(self) -> int:
-        self._next += 1
-        return self._next
-
-    def land(self) -> None:
-        """Effects that were under way when their client went: they still happen, unless their session has been ended."""
-        waiting, self.late = self.late, []
-        for session, effect in waiting:
-            if not self.sessions.get(session, {"closed": False})["closed"]:
-                with contextlib.suppress(DropboxImportError, OSError):
-                    effect()
-
-    def complete(self) -> list[Stored]:
-        return [one for one in self.filesets.values() if one.images]
-
-
-class ScriptedWorkers:
-    """Incarnations die when the server's `cut` says so; then the next command starts a new one."""
-
-    def __init__(self, server: Server, sessions_dir: Path) -> None:
-        self.server = server
-        self.sessions_dir = sessions_dir
+    def __init__(self, server: Server, sessions_dir: Path, *, queued: bool = False) -> None:
+        super().__init__(server, sessions_dir)
+        self.queued = queued
+        self.flights: list[Flight] = []
+        self.answers: list[tuple[Callable[[Reply], None], Reply]] = []
         self.incarnation = 1
-        self.holds: dict[int, dict[tuple[str, str, int], int]] = {}  # session -> attempt -> fileset
+        self.inspector = 0  # in queued mode inspections have a worker of their own
+        self._last = 1
 
     def alive(self, incarnation: int) -> bool:
-        return incarnation == self.incarnation
+        return incarnation in (self.incarnation, self.inspector)
 
-    def submit(self, role: str, command: Command, on_reply: Callable[[Reply], None], *, alone: bool = False, worker: int | None = None) -> None:
+    def snapshot(self) -> list[dict[str, Any]]:
+        return []
+
+    def submit(
+        self, role: str, command: Command, on_reply: Callable[[Reply], None], *, alone: bool = False, worker: int | None = None
+    ) -> None:
+        if self.queued:
+            self._queue(role, command, on_reply, worker)
+        else:
+            self._at_once(role, command, on_reply, worker)
+
+    # --- at once ------------------------------------------------------------------------
+
+    def _at_once(self, role: str, command: Command, on_reply: Callable[[Reply], None], worker: int | None) -> None:
         incarnation = self.incarnation
         if worker is not None and worker != incarnation:
             on_reply(Reply(command, None, OutcomeUnknown("gone", code="no-such-session"), "none", 0))
@@ -92,8 +78,7 @@ class ScriptedWorkers:
             on_reply(Reply(command, None, server.refuse[command.do], "none", incarnation))
             return
         if how == "late" and command.do in CHANGES:
-            session = int(command.args.get("session") or 0)
-            server.late.append((session, lambda: self._do(command)))
+            self._leave_behind(command)
         elif how != "before":
             try:
                 result = self._do(command)
@@ -105,131 +90,183 @@ class ScriptedWorkers:
                 return
         self.incarnation += 1
         self.holds = {}
-        on_reply(Reply(command, None, OutcomeUnknown("died", code="worker-died"), "unknown", incarnation, died=True, company=1))
+        on_reply(Reply(command, None, OutcomeUnknown("died", code="worker-died"), "unknown", incarnation, died=True, company=0))
 
-    def _do(self, command: Command) -> dict[str, Any]:
-        return dict(getattr(self, f"_{command.do}")(command, **command.args))
+    # --- queued -------------------------------------------------------------------------
 
-    # --- the commands -------------------------------------------------------------------
+    def _queue(self, role: str, command: Command, on_reply: Callable[[Reply], None], worker: int | None) -> None:
+        self.server.commands += 1
+        if role == "inspector":
+            self.inspector = self.inspector or self._hire()
+            number = self.inspector
+        else:
+            self.incarnation = self.incarnation or self._hire()
+            number = self.incarnation
+        if worker is not None and worker != number:
+            self.answers.append((on_reply, Reply(command, None, OutcomeUnknown("gone", code="no-such-session"), "none", 0)))
+            return
+        if command.do == "begin":
+            self._watch_begin(command)
+        self.flights.append(Flight(role, command, on_reply, number))
 
-    def _inspect(self, command: Command, root: str, members: list[dict[str, Any]], named: list[str]) -> dict[str, Any]:
-        found = [from_plain(FileFacts, one) for one in members]
-        good = [one for one in found if one.path.endswith(".tif")]
-        bad = [one for one in good if "bad" in one.path]
-        plans = [{"key": fileset_key([one]), "files": [to_plain(one)]} for one in good if one not in bad]
-        told = [{"files": [one.path], "code": "cut", "sentence": f"{one.path} is cut in half"} for one in bad]
-        return {"filesets": plans, "bad": told, "extras": [one.path for one in found if one not in good]}
+    def _hire(self) -> int:
+        self._last += 1
+        return self._last
 
-    def _open_session(self, command: Command, owner: str, group: str | None) -> dict[str, Any]:
-        number = self.server.number()
-        kept = {"owner": owner, "group": group or "lab", "closed": False}
-        files.replace(self.sessions_dir / f"{number}.json", b'{"owner": "%s", "group": "lab"}' % owner.encode(), 0o600)
-        self.server.sessions[number] = kept
-        self.holds[number] = {}
-        return {"session": number, "owner": owner, "group": kept["group"], "group_id": 3, "owner_id": 2, "email": None}
+    def _watch_begin(self, command: Command) -> None:
+        """Never two tries of one fileset that could both come to images."""
+        token, server = command.args["token"], self.server
+        session = server.sessions.get(command.args["session"])
+        owner = session.owner if session is not None else ""
+        for one in self.flights:
+            again = one.command.do == "begin" and (one.command.args["token"], self._owner(one.command)) == (token, owner)
+            if again or (one.command.do == "commit" and (one.command.drop, one.command.key) == (command.drop, command.key)):
+                server.broken.append(f"begin of {token} beside a {one.command.do} of it")
+        if why := server.may_still_come(owner, token):
+            server.broken.append(f"begin of {token} although {why}")
 
-    def _join_session(self, command: Command, session: int) -> dict[str, Any]:
-        if session not in self.server.sessions or self.server.sessions[session]["closed"]:
-            return {"state": "gone", "attempts": []}
-        mine = [one for one in self.server.filesets.values() if one.session == session]
-        self.holds[session] = {self._held(one): one.number for one in mine}
-        told = [
-            {"drop": one.meta["drop"], "key": one.token.rpartition("/")[2], "attempt": one.meta["attempt"], "fileset": one.number}
-            | {"phase": "committed" if one.committed else "begun"}
-            for one in mine
-        ]
-        return {"state": "joined", "attempts": told}
+    def _owner(self, command: Command) -> str:
+        session = self.server.sessions.get(int(command.args.get("session") or 0))
+        return session.owner if session is not None else ""
 
-    @staticmethod
-    def _held(one: Stored) -> tuple[str, str, int]:
-        return one.meta["drop"], one.token.rpartition("/")[2], one.meta["attempt"]
+    def deliver(self, rng: random.Random, trouble: float = 0.0) -> bool:
+        """Take one thing in flight on by a step. `trouble`: how probable it is that the server says no."""
+        if self.answers and (not self.flights or rng.random() < 0.6):
+            on_reply, reply = self.answers.pop(rng.randrange(len(self.answers)))
+            on_reply(reply)
+            return True
+        if not self.flights:
+            return False
+        flight = rng.choice(self.flights)
+        if flight.reply is None:
+            flight.reply = self._outcome(flight, rng, trouble)
+            if rng.random() < 0.4:
+                return True
+        self.flights.remove(flight)
+        flight.on_reply(flight.reply)
+        return True
 
-    def _keep_alive(self, command: Command, session: int) -> dict[str, Any]:
-        return {}
+    def _outcome(self, flight: Flight, rng: random.Random, trouble: float) -> Reply:
+        command = flight.command
+        if flight.role == "importer":
+            if not self.server.up:
+                if command.do == "poll":
+                    return self._says(flight, ServerUnavailable("The connection to OMERO was lost", code="connection-lost"))
+                return self._says(flight, _DOWN)
+            if command.do in self.server.refuse:
+                return self._says(flight, self.server.refuse[command.do])
+            if rng.random() < trouble:
+                return self._trouble(flight, rng)
+        try:
+            return Reply(command, self._do(command), None, "done", flight.worker)
+        except DropboxImportError as error:
+            return self._says(flight, error)
 
-    def _session_state(self, command: Command, session: int) -> dict[str, Any]:
-        return {"closed": self.server.sessions[session]["closed"] if session in self.server.sessions else None}
+    def _says(self, flight: Flight, error: DropboxImportError, effect: Any = "none") -> Reply:
+        return Reply(flight.command, None, error, effect, flight.worker)
 
-    def _end_session(self, command: Command, session: int) -> dict[str, Any]:
-        if session in self.server.sessions:
-            self.server.sessions[session]["closed"] = True
-        self.holds.pop(session, None)
-        return {"closed": True}
+    def _trouble(self, flight: Flight, rng: random.Random) -> Reply:
+        do = flight.command.do
+        kind = rng.choice(("cut", "cut", "busy", "full", "checksum", "refused", "no-answer"))
+        self.server.note(f"trouble-{kind}")
+        if kind == "refused" and do in ("resolve", "target", "begin", "send", "commit", "annotate"):
+            return self._says(flight, NotAllowed(f"The group does not permit {do}.", code="permission"))
+        if kind == "checksum" and do in ("send", "commit"):
+            return self._says(flight, TryLater("What OMERO stored is not what was sent.", code="checksum"))
+        if kind == "full":
+            return self._says(flight, TryLater("The disk of the OMERO server is full", code="server-disk-full"))
+        if kind in ("cut", "no-answer"):
+            return self._cut(flight, rng, "connection-lost" if kind == "cut" else "no-answer")
+        return self._says(flight, _BUSY)
 
-    def _resolve(self, command: Command, session: int, group: str | None, target: dict[str, Any]) -> dict[str, Any]:
-        self._need(session)
-        return {"owner": "jdoe", "owner_id": 2, "group": "lab", "group_id": 3, "email": None, "project": None, "dataset": None}
+    def _cut(self, flight: Flight, rng: random.Random, code: str) -> Reply:
+        """The connection is gone in the middle of the command; what changes something has no known outcome."""
+        command = flight.command
+        if command.do in CHANGES:
+            self._half_done(command, rng)
+        if command.do in _OUTCOME_UNKNOWN:
+            return self._says(flight, OutcomeUnknown("The connection to OMERO was lost", code=code), "unknown")
+        return self._says(flight, ServerUnavailable("The connection to OMERO was lost", code=code))
 
-    def _target(self, command: Command, session: int, target: dict[str, Any]) -> dict[str, Any]:
-        self._need(session)
-        name = str((target.get("dataset") or {}).get("name"))
-        number = self.server.targets.setdefault(("lab", name), len(self.server.targets) + 50)
-        return {"project": None, "dataset": number, "dataset_name": name, "made": []}
+    def _half_done(self, command: Command, rng: random.Random) -> None:
+        """Nobody hears of it: not done, done on the server alone, or done there later."""
+        how = rng.choice(("none", "done", "late"))
+        if how == "late":
+            self._leave_behind(command)
+        elif how == "done":
+            self._server_part(command)
 
-    def _look_up(self, command: Command, session: int, submission: str) -> dict[str, Any]:
-        self._need(session)
-        found = [
-            {"fileset": one.number, "token": one.token, "committed": one.committed, "complete": one.images > 0, "images": [], "files": []}
-            | one.meta
-            for one in self.server.filesets.values()
-            if one.token.startswith(submission + "/")
-        ]
-        return {"attempts": found}
+    def die(self, rng: random.Random, role: str, *, hung: bool = False) -> int:
+        """The worker of that role ends with all that it has in flight; returns how much that was."""
+        number = self.inspector if role == "inspector" else self.incarnation
+        mine = [one for one in self.flights if one.worker == number]
+        self.flights = [one for one in self.flights if one.worker != number]
+        # Commands that it had not taken up yet have no effect, and are told so.
+        begun = [one for one in mine if one.reply is not None or rng.random() < 0.8]
+        guilty = rng.choice(begun) if begun and hung else None
+        for one in mine:
+            if one not in begun:
+                reply = self._says(one, TryLater("it ended before it came to this", code="worker-died"))
+            else:
+                if one.reply is None and role == "importer" and one.command.do in CHANGES:
+                    self._half_done(one.command, rng)
+                reply = self._lost(one, len(begun) - 1, hung, one is guilty)
+            self.answers.append((one.on_reply, reply))
+        if role == "inspector":
+            self.inspector = 0
+        else:
+            self.incarnation, self.holds = 0, {}
+        return len(begun)
 
-    def _begin(self, command: Command, session: int, token: str, meta: dict[str, Any], client_paths: list[str], **_: Any) -> dict[str, Any]:
-        self._need(session)
-        one = Stored(self.server.number(), session, token, meta, client_paths)
-        self.server.filesets[one.number] = one
-        self.holds.setdefault(session, {})[self._held(one)] = one.number
-        return {"fileset": one.number}
+    def _lost(self, one: Flight, company: int, hung: bool, guilty: bool) -> Reply:
+        if not hung:
+            return Reply(one.command, None, OutcomeUnknown("died", code="worker-died"), "unknown", one.worker, True, company)
+        code = "hung" if guilty else "worker-stopped"
+        return Reply(one.command, None, OutcomeUnknown(code, code=code), "unknown", one.worker, guilty)
 
-    def _attempt(self, command: Command, session: int) -> Stored:
-        number = self.holds.get(session, {}).get((command.drop, command.key, command.attempt))
-        if number is None or number not in self.server.filesets:
-            raise OutcomeUnknown("not held", code="no-such-attempt")
-        return self.server.filesets[number]
+    def retire(self) -> None:
+        """An importer with nothing to do for a minute is ended; nobody is told."""
+        if not any(one.worker == self.incarnation for one in self.flights):
+            self.incarnation, self.holds = 0, {}
 
-    def _send(self, command: Command, session: int, root: str, files: list[dict[str, Any]]) -> dict[str, Any]:
-        one = self._attempt(command, session)
-        told = []
-        for each in files:
-            data = (Path(root) / each["path"]).read_bytes()
-            one.sizes[each["client_path"]] = len(data)
-            told.append({"client_path": each["client_path"], "size": len(data), "sha1": hashlib.sha1(data).hexdigest()})
-        return {"files": told}
+    def cut_all(self, rng: random.Random) -> None:
+        """The server goes away under everything that is in flight."""
+        for one in self.flights:
+            if one.role == "importer" and one.reply is None:
+                one.reply = self._cut(one, rng, "connection-lost")
 
-    def _commit(self, command: Command, session: int) -> dict[str, Any]:
-        one = self._attempt(command, session)
-        assert not one.committed, "verifyUpload twice"
-        assert set(one.sizes) == set(one.paths), "verifyUpload before all files were there"
-        one.committed = True
-        one.images += 1
-        return {}
+    def abandon(self, rng: random.Random) -> None:
+        """The daemon is gone, and so are its workers; nobody hears of anything."""
+        for one in self.flights:
+            if one.reply is None and one.role == "importer" and one.command.do in CHANGES:
+                self._half_done(one.command, rng)
+        self.flights, self.answers = [], []
 
-    def _poll(self, command: Command, session: int) -> dict[str, Any]:
-        one = self._attempt(command, session)
-        return {"state": "done" if one.images else "gone"}
+    def _leave_behind(self, command: Command) -> None:
+        session = int(command.args.get("session") or 0)
+        token = str(command.args.get("token") or "")
+        number = self.holds.get(session, {}).get((command.drop, command.key, command.attempt), 0)
+        if number in self.server.filesets:
+            token = self.server.filesets[number].token
+        self.server.late.append(Late(session, token, command.do, partial(self._server_part, command, number)))
 
-    def _confirm(self, command: Command, session: int, fileset: int, **_: Any) -> dict[str, Any]:
-        self._need(session)
-        one = self.server.filesets.get(fileset)
-        if one is None or not one.images:
-            return {"state": "none", "images": [], "problems": []}
-        return {"state": "complete", "images": [{"id": fileset * 10, "name": one.paths[0]}], "problems": []}
-
-    def _annotate(self, command: Command, session: int, marker: str, on: str, objects: list[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
-        self._need(session)
-        made = [f"{on}:{one['id']} <- {name}" for one in objects for name in sorted(set(wanted) - {"file"})]
-        self.server.annotated += [one for one in made if one not in self.server.annotated]
-        return {"made": made, "refused": []}
-
-    def _discard(self, command: Command, session: int, fileset: int) -> dict[str, Any]:
-        self._need(session)
-        one = self.server.filesets.get(fileset)
-        assert one is None or not one.images, "a fileset with images was discarded"
-        self.server.filesets.pop(fileset, None)
-        return {"gone": True}
-
-    def _need(self, session: int) -> None:
-        if session not in self.holds:
-            raise OutcomeUnknown("not held", code="no-such-session")
+    def _server_part(self, command: Command, fileset: int = 0) -> None:
+        """What a command does on the server when no worker is there to note its outcome."""
+        server, args = self.server, command.args
+        session = int(args.get("session") or 0)
+        fileset = fileset or self.holds.get(session, {}).get((command.drop, command.key, command.attempt), 0)
+        if not server.is_open(session):
+            return
+        match command.do:
+            case "open_session":
+                server.open(args["owner"])
+            case "begin":
+                server.make_fileset(session, args["token"], args["meta"], args["client_paths"])
+            case "commit":
+                one = server.filesets.get(fileset)
+                if one is not None and one.process and not one.committed and one.sent:
+                    server.start_import(fileset)
+            case "discard":
+                server.remove(args["fileset"])
+            case "end_session":
+                server.close(session)

@@ -1,0 +1,110 @@
+"""Defects of the daemon that made-up histories brought to light (tests/faults/test_any_history.py), each by itself."""
+
+from __future__ import annotations
+
+import errno
+import random
+from pathlib import Path
+
+import pytest
+
+from dropbox_import.disk import observe
+from dropbox_import.errors import ServerUnavailable
+from tests.support.lab import Lab
+
+SIDECAR = "target: {dataset: HeLa}\n"
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+def until(lab: Lab, command: str) -> None:
+    """Go on, without faults, until that command is in flight."""
+    rng = random.Random(1)
+    for _ in range(400):
+        if any(one.command.do == command for one in lab.workers.flights):
+            return
+        lab.step(rng)
+    raise AssertionError(f"{command} was never sent")
+
+
+def answer(lab: Lab, command: str) -> None:
+    """Do that command alone, of all that are in flight, and answer it."""
+    (flight,) = [one for one in lab.workers.flights if one.command.do == command]
+    others, lab.workers.flights = [one for one in lab.workers.flights if one is not flight], [flight]
+    while lab.workers.flights:
+        lab.workers.deliver(random.Random(1))
+    lab.workers.flights = others
+
+
+@pytest.mark.parametrize("command", ["inspect", "begin", "send", "commit", "poll", "confirm"])
+def test_a_share_that_vanishes_under_a_drop_at_work_changes_nothing(tmp_path: Path, command: str) -> None:
+    lab = Lab(tmp_path, queued=True)
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.start()
+    until(lab, command)
+    lab.box.rename(tmp_path / "away")
+    lab.box.mkdir()
+    rng = random.Random(2)
+    for _ in range(300):
+        lab.step(rng)
+    assert list(lab.box.iterdir()) == [], "nothing is made where the share was mounted"
+    lab.box.rmdir()
+    (tmp_path / "away").rename(lab.box)
+    assert lab.calm(rng)
+    lab.check(1)
+    (filed,) = lab.filed("done")
+    assert not (filed / "ATTENTION.txt").exists(), "files that could not be seen are not told as changed"
+
+
+def test_a_fileset_begun_while_its_session_is_found_lost_goes_on(tmp_path: Path) -> None:
+    """Another command lost the connection, then the answer to `begin` came: the drop waited for ever for a lost session."""
+    lab = Lab(tmp_path, queued=True)
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.start()
+    until(lab, "begin")
+    (session,) = lab.server.sessions
+    lab.shared.book.mark(session, "joinable")
+    answer(lab, "begin")
+    assert lab.calm(random.Random(3))
+    lab.check(1)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_a_disk_error_at_any_effect_is_waited_out(tmp_path: Path, number: int) -> None:
+    """Also where a record is written between the steps: the drop was held until the daemon was started anew."""
+    for first in range(1, 90, 8):
+        lab = Lab(tmp_path / str(first))
+        lab.drop("p.yaml", SIDECAR, {"p/good.tif": b"good", "p/bad.tif": b"broken"})
+        lab.start()
+        lab.fail_after(first, 12, number)
+        try:
+            lab.turns(60)
+        finally:
+            observe.set_observer(None)
+        lab.clock.forward(700)
+        lab.turns()
+        lab.check(1, sidecar_copies=1)
+
+
+def test_a_full_disk_when_a_session_is_joined_is_waited_out(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.server.refuse["poll"] = ServerUnavailable("The connection was lost", code="connection-lost")
+    lab.start()
+    lab.turns(20)
+    lab._drop_handles()
+    lab.server.refuse.clear()
+    lab.start()
+    reconcile = lab.runner._pipeline._replies.reconcile  # type: ignore[union-attr]
+    left = [OSError(errno.ENOSPC, "No space left on device")] * 3
+
+    def full(active: object) -> None:
+        if left:
+            raise left.pop()
+        reconcile(active)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(lab.runner._pipeline._replies, "reconcile", full)  # type: ignore[union-attr]
+    lab.turns()
+    lab.check(1)

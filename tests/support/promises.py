@@ -1,0 +1,91 @@
+"""What must be true of a lab whatever has happened: after every step, and when all is at rest. Each function tells what is not so."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dropbox_import.spool import layout
+from tests.support.lab import OURS, Lab
+from tests.support.scripted_server import Stored
+
+
+def always(lab: Lab, places: list[Path]) -> list[str]:
+    """`places`: where the boxes are now (a share that is gone lies elsewhere)."""
+    told = list(lab.server.broken)
+    found = Counter(path.read_bytes() for place in places for path in lab.files_below(place) if _of_a_user(path))
+    for data, count in lab.user_bytes.items():
+        copies = 2 if data.startswith(b"target:") else 1  # the sidecar of a drop of two outcomes lies in both parts
+        if not count <= found[data] <= count * copies:
+            told.append(f"{data!r} is there {found[data]} times")
+    complete = Counter((one.owner, one.token) for one in lab.server.complete())
+    told += [f"{token} of {owner} was imported {count} times" for (owner, token), count in complete.items() if count > 1]
+    return told
+
+
+def _of_a_user(path: Path) -> bool:
+    return path.name not in OURS and "outbox" not in path.parts and not path.name.startswith((".heartbeat", "."))
+
+
+def at_rest(lab: Lab) -> list[str]:
+    told = []
+    for claim in lab.claims():
+        told.append(f"stuck in inprogress/: {claim} ({_why(lab, claim)})")
+    for one in lab.server.filesets.values():
+        if not lab.server.is_complete(one):
+            told.append(f"left on the server: {one}")
+    for folder in lab.filed("done"):
+        told += _done(lab, folder)
+    for folder in lab.filed("failed"):
+        told += _failed(lab, folder)
+    idle = lab.shared.book.idle(frozenset(), 100.0, joinable=True)
+    return [*told, *(f"the session {one.number} of {one.owner} is kept open for nothing" for one in idle)]
+
+
+def _why(lab: Lab, claim: str) -> str:
+    found = [one for runner in lab.runners for one in runner.state()["active"] if one["id"] == claim]
+    return f"after {found[0]['step']}: {found[0]['why']}" if found else "nobody drives it"
+
+
+def _said(folder: Path) -> dict[str, Any]:
+    said: dict[str, Any] = yaml.safe_load((folder / layout.RESULT).read_text())
+    return said
+
+
+def _images(folder: Path) -> list[str]:
+    root = folder / layout.MEMBERS
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*.tif")) if root.is_dir() else []
+
+
+def _holds(one: Stored, path: str) -> bool:
+    return any(each.split("/", 2)[2] == path for each in one.paths)
+
+
+def _done(lab: Lab, folder: Path) -> list[str]:
+    said = _said(folder)
+    numbers = [one["fileset"] for one in said.get("filesets", [])]
+    stored = [lab.server.filesets[number] for number in numbers if number in lab.server.filesets]
+    told = [f"{folder.name} is done, but not in OMERO: {number}" for number in numbers if number not in lab.server.filesets]
+    told += [f"{folder.name} is done, but not complete in OMERO: {one}" for one in stored if not lab.server.is_complete(one)]
+    told += [f"{folder.name} is done without {path}" for path in _images(folder) if not any(_holds(one, path) for one in stored)]
+    told += [f"{folder.name} is done for {said['owner']}, its images are {one.owner}'s" for one in stored if one.owner != said["owner"]]
+    return told + _unsaid(lab, said, "done", "partly")
+
+
+def _failed(lab: Lab, folder: Path) -> list[str]:
+    said = _said(folder)
+    mine = [one for one in lab.server.complete() if one.meta["drop"] == said["drop"]]
+    told = [f"{folder.name} failed, but {path} is in OMERO" for path in _images(folder) if any(_holds(one, path) for one in mine)]
+    if not (folder / layout.REASON).exists():
+        told.append(f"{folder.name} has no {layout.REASON}")
+    return told + _unsaid(lab, said, "failed", "partly")
+
+
+def _unsaid(lab: Lab, said: dict[str, Any], *events: str) -> list[str]:
+    outboxes = [box / "inprogress" / lab.shared.instance.name / "outbox" for box in lab.boxes]
+    if any((outbox / f"{said['drop']}.{event}.json").exists() for outbox in outboxes for event in events):
+        return []
+    return [f"nobody was told of {said['drop']}"]
