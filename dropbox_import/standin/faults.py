@@ -10,7 +10,7 @@ A rule counts the calls that it matches from the moment it is first seen, and ac
 cut-before (no effect, the connection breaks), cut-after (effect, no answer), late (the connection breaks, the effect
 lands `seconds` later), hang (no effect, no answer), delay (`seconds`), disk-full (of a write), refuse (of a log-in),
 end-session (the session is closed before the call), error (Ice.UnknownException without an effect).
-`calls.jsonl` there holds one line for each call: {"n", "op", "id", "user", "at"}.
+`calls.jsonl` there holds one line for each call: {"n", "op", "id", "user", "at"}; `watch` tells of those that do not end.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from dropbox_import.standin.watch import Watch
 
 ACTIONS = ("cut-before", "cut-after", "late", "hang", "delay", "disk-full", "refuse", "end-session", "error")
 DEFAULTS = {"import_seconds": 0.0, "verify_queue_seconds": 0.0, "login_delay_seconds": 3.0}
@@ -57,6 +59,7 @@ class Faults:
         self._log = (folder / "calls.jsonl").open("a", encoding="ascii", buffering=1)
         self._calls = 0
         self.stopping = threading.Event()
+        self.watch = Watch(folder)
 
     def log(self, operation: str, identity: str, user: str) -> int:
         with self._lock:

@@ -110,7 +110,13 @@ def through(servant: Servant, name: str, given: tuple[Any, ...], effect: Callabl
     """One call: logged, struck by a fault if a test wants so, refused if its session is over, then done."""
     current, house = given[-1], servant.house
     session = servant.session or house.sessions.find(current.ctx.get("omero.session.uuid", ""))
-    house.faults.log(name, current.id.name, session.user_name if session else "")
+    number = house.faults.log(name, current.id.name, session.user_name if session else "")
+    with house.faults.watch.call(number, name):
+        return _through(servant, session, name, given, effect)
+
+
+def _through(servant: Servant, session: Session | None, name: str, given: tuple[Any, ...], effect: Callable[[], Any]) -> Any:
+    current, house = given[-1], servant.house
     rule = house.faults.strike(name)
     late = _strike(rule, servant, session, given) if rule is not None else False
     try:

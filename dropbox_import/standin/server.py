@@ -112,6 +112,7 @@ class StandIn:
         assert ROUTER.name == "router"
         adapter.activate()
         threading.Thread(target=self._reap, name="reaper", daemon=True).start()
+        self.house.faults.watch.start(self.house.faults.stopping)
         ready = {
             "ready": True,
             "host": host,
