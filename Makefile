@@ -39,6 +39,7 @@ house: venv
 	@$(bin)/python -m pytest -q tests/house
 
 faults: venv
+	@DROPBOX_IMPORT_FAULTS=all $(bin)/python -m pytest -q tests/faults $(TESTS)
 	@$(bin)/python -m pytest -q -m slow_faults $(TESTS)
 
 tidy: venv

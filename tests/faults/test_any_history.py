@@ -7,13 +7,13 @@ one that breaks a promise. Within a rule chance is decided by its `seed`, so tha
 from __future__ import annotations
 
 import errno
-import os
 import random
 import shutil
 import tempfile
 from pathlib import Path
 from unittest import mock
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -21,10 +21,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from dropbox_import.disk import observe
 from dropbox_import.errors import DropboxImportError, NotAllowed, ServerUnavailable, TargetUnusable
 from dropbox_import.spool.layout import Layout
+from tests.faults.tally import ALL, counted
 from tests.support import promises
 from tests.support.lab import Crash, Lab
 
-ALL = os.environ.get("DROPBOX_IMPORT_FAULTS") == "all"
 SEEDS = st.integers(0, 2**20)
 USERS = ("jdoe", "asmith")
 KINDS = ("one", "several", "partly", "again", "refused", "tagged")
@@ -118,9 +118,11 @@ class History(RuleBasedStateMachine):
         self.lab.start()
 
     @precondition(lambda self: self.running)
-    @rule(seed=SEEDS, role=st.sampled_from(("importer", "inspector")), hung=st.booleans())
-    def a_worker_dies(self, seed: int, role: str, hung: bool) -> None:
-        company = self.lab.workers.die(random.Random(seed), role, hung=hung)
+    @rule(seed=SEEDS, role=st.sampled_from(("importer", "importer", "inspector")), hung=st.booleans(), most=st.integers(0, 6))
+    def a_worker_dies(self, seed: int, role: str, hung: bool, most: int) -> None:
+        rng = random.Random(seed)
+        self.lab.gather(rng, role, most)
+        company = self.lab.workers.die(rng, role, hung=hung)
         self.lab.server.note(f"worker-died-with-{min(company, 4)}")
 
     @precondition(lambda self: self.running)
@@ -130,11 +132,13 @@ class History(RuleBasedStateMachine):
 
     # --- the server ---------------------------------------------------------------------
 
-    @rule(seed=SEEDS)
-    def the_server_is_killed_and_started(self, seed: int) -> None:
+    @rule(seed=SEEDS, most=st.integers(0, 6))
+    def the_server_is_killed_and_started(self, seed: int, most: int) -> None:
         self.lab.server.note("server-restart")
         if self.running:
-            self.lab.workers.cut_all(random.Random(seed))
+            rng = random.Random(seed)
+            self.lab.gather(rng, "importer", most)
+            self.lab.workers.cut_all(rng)
         self.lab.server.restart()
 
     @rule(seed=SEEDS)
@@ -191,6 +195,10 @@ class History(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "lab"):
             return
+        with counted("made-up histories"):
+            self._come_to_rest()
+
+    def _come_to_rest(self) -> None:
         try:
             for box in sorted(self.away):
                 self.a_share_comes_or_goes(box)
@@ -212,3 +220,4 @@ TestAnyHistory.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+TestAnyHistory.pytestmark = [pytest.mark.timeout(7200 if ALL else 120)]

@@ -41,7 +41,7 @@ class Lab:
         self.settings = Settings(
             omero=Omero(host="localhost", user="importer"),
             state_dir=folder / "state",
-            boxes=tuple(Box(path=path, quiet_period=1.0, scan_interval=1.0, min_free=0) for path in self.boxes),
+            boxes=tuple(Box(path=path, quiet_period=1.0, scan_interval=3.0 if queued else 1.0, min_free=0) for path in self.boxes),
             instance="lab",
         )
         for path in self.boxes:
@@ -153,6 +153,17 @@ class Lab:
         elif self.server.late:
             self.server.land(rng)
         self.clock.forward(rng.choice((0.0, 0.01, 0.1, 0.5, 1.0)))
+
+    def gather(self, rng: random.Random, role: str, most: int) -> None:
+        """Go on until that many commands of a role are in flight beside each other, as far as they come together."""
+        for _ in range(60):
+            if sum(one.role == role for one in self.workers.flights) >= most:
+                return
+            rng.choice(self.runners).turn(0)
+            if rng.random() < 0.3:
+                self.workers.deliver(rng)
+            self.clock.forward(rng.choice((0.0, 0.1, 0.5)))
+            self.server.tick()
 
     def kill(self, rng: random.Random) -> None:
         """The daemon is dead, and its workers with it."""
