@@ -26,6 +26,7 @@ from dropbox_import.model import Candidate, Waiting
 from dropbox_import.settings import Box
 from dropbox_import.spool import claim as claims
 from dropbox_import.spool import filing, layout
+from dropbox_import.spool.fold import Phase
 from dropbox_import.spool.layout import Layout, read_marker
 from dropbox_import.spool.steps import Step
 from dropbox_import.workers.replies import Reply
@@ -100,7 +101,7 @@ class BoxRunner:
             (active.id, key, state.attempt.number)
             for active in list(self._active.values())
             for key, state in active.claim.drop.filesets.items()
-            if state.attempt is not None
+            if state.attempt is not None and state.attempt.phase is not Phase.ANSWERED
         )
 
     def moving(self) -> bool:

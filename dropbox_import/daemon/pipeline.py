@@ -352,6 +352,8 @@ class Pipeline:
         active.gone = True
         active.claim.close()
         self._shared.submissions.leave(active.id)
+        for key, number in self._shared.book.held(active.id):
+            self._shared.book.let_go(active.id, key, number)
         self._shared.slots.forget(active.id)
         self._tell(active, what, says)
         self._shared.wake_all()

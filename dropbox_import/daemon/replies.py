@@ -45,7 +45,15 @@ class Replies:
         self._shared = shared
 
     def reconcile(self, active: Active) -> None:
-        """Bring the journal up to what a joined session says of this drop's attempts whose outcome was unknown."""
+        """Bring the journal up to what a joined session says of this drop's attempts whose outcome was unknown.
+
+        An answer to `join_session` may be older than the answer of the import: what it brought back is let go again, since it
+        would keep its session from ever being ended.
+        """
+        for key, number in self._shared.book.held(active.id):
+            known = active.claim.drop.filesets.get(key)
+            if known is None or known.attempt is None or known.attempt.number != number or known.attempt.phase is Phase.ANSWERED:
+                self._shared.book.let_go(active.id, key, number)
         for key, state in active.claim.drop.filesets.items():
             attempt = state.attempt
             if attempt is None:

@@ -141,6 +141,13 @@ class History(RuleBasedStateMachine):
             self.lab.workers.cut_all(rng)
         self.lab.server.restart()
 
+    @rule()
+    def all_sessions_are_ended_by_somebody_else(self) -> None:
+        """What runs in the server goes on for a while, or not."""
+        self.lab.server.note("sessions-ended")
+        for number in list(self.lab.server.sessions):
+            self.lab.server.close(number)
+
     @rule(seed=SEEDS)
     def the_network_comes_or_goes(self, seed: int) -> None:
         server = self.lab.server

@@ -72,6 +72,24 @@ def test_a_fileset_begun_while_its_session_is_found_lost_goes_on(tmp_path: Path)
     lab.check(1)
 
 
+def test_an_answer_to_joining_that_is_older_than_the_import_s_answer_holds_nothing(tmp_path: Path) -> None:
+    """The session of a drop that had been filed was kept alive for ever, and a drop that had to see it ended waited for ever."""
+    lab = Lab(tmp_path, queued=True)
+    lab.drop("a.yaml", SIDECAR + "tags: [x]\n", {"a.tif": b"a"})
+    lab.start()
+    until(lab, "annotate")
+    (active,) = lab.runners[0]._active.values()
+    (session,) = lab.server.sessions
+    (one,) = lab.server.filesets.values()
+    told = {"drop": active.id, "key": one.key, "attempt": 1, "fileset": one.number, "phase": "committed"}
+    lab.shared.book.join(session, lab.workers.incarnation, [told], frozenset({one.held}))
+    lab.runners[0].turn(0)
+    assert not lab.shared.book.holds_anything(session)
+    lab.shared.book.join(session, lab.workers.incarnation, [told], frozenset({one.held}))
+    assert lab.calm(random.Random(1))
+    assert not lab.shared.book.holds_anything(session)
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 def test_a_disk_error_at_any_effect_is_waited_out(tmp_path: Path, number: int) -> None:
     """Also where a record is written between the steps: the drop was held until the daemon was started anew."""
