@@ -49,7 +49,9 @@ class SessionKeeper:
         book.mark(session.number, "ending")
 
         def answered(reply: Reply) -> None:
-            gone = reply.error is None or reply.error.kind in ("no-such-session", "session-gone")
+            kind = reply.error.kind if reply.error is not None else ""
+            # From a worker that was to hold it "no-such-session" only says that this worker is gone; the session is still open.
+            gone = kind in ("", "session-gone") or (kind == "no-such-session" and worker is None)
             book.mark(session.number, "ended" if gone else "joinable")
 
         worker = session.worker if session.state == "held" else None

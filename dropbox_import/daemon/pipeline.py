@@ -218,6 +218,9 @@ class Pipeline:
         if step.do is Do.OPEN_SESSION and not shared.book.want(active.claim.drop.owner, step.group):
             shared.outage.undecided()
             return False
+        if order.do == "join_session" and not shared.book.want_join(step.number):
+            shared.outage.undecided()
+            return False
         if order.intents:
             active.claim.append(*order.intents)
         self._dispatch(active, step, order, worker)
@@ -302,6 +305,8 @@ class Pipeline:
         active.flying.pop((step.do, step.key), None)
         if step.do is Do.OPEN_SESSION:
             self._shared.book.unwant(active.claim.drop.owner, step.group)
+        if order.do == "join_session":
+            self._shared.book.unwant_join(step.number)
         if active.gone:
             return
         try:

@@ -45,6 +45,7 @@ class SessionBook:
         self._held: dict[Held, tuple[int, int]] = {}  # -> session, worker
         self._joined: dict[Held, dict[str, Any]] = {}
         self._opening: set[tuple[str, str]] = set()
+        self._joining: set[int] = set()
         for path in sorted(folder.glob("*.json")):
             try:
                 kept = json.loads(path.read_bytes())
@@ -136,6 +137,18 @@ class SessionBook:
     def unwant(self, owner: str, group: str) -> None:
         with self._lock:
             self._opening.discard((owner, group))
+
+    def want_join(self, number: int) -> bool:
+        """Reserve the joining of a session; False when another drop is at it, whose answer serves all."""
+        with self._lock:
+            if number in self._joining:
+                return False
+            self._joining.add(number)
+            return True
+
+    def unwant_join(self, number: int) -> None:
+        with self._lock:
+            self._joining.discard(number)
 
     def opened(self, number: int, owner: str, group: str, worker: int, *, default: bool) -> None:
         self._put(Session(number, owner, group, "held", worker, default, self._clock.monotonic()))

@@ -90,6 +90,42 @@ def test_an_answer_to_joining_that_is_older_than_the_import_s_answer_holds_nothi
     assert not lab.shared.book.holds_anything(session)
 
 
+def test_a_session_is_joined_by_one_drop_for_all(tmp_path: Path) -> None:
+    """Two joins at once would give the importer two views of one session, of which the later one overwrites the other's records."""
+    lab = Lab(tmp_path, queued=True)
+    lab.drop("p.yaml", SIDECAR, {"p/1.tif": b"1", "p/2.tif": b"2"})
+    lab.drop("q.yaml", SIDECAR, {"q/1.tif": b"3", "q/2.tif": b"4"})
+    lab.start()
+    until(lab, "send")
+    rng = random.Random(4)
+    lab.gather(rng, "importer", 4)
+    lab.workers.die(rng, "importer")
+    most = 0
+    for _ in range(400):
+        lab.step(rng)
+        joins = [one.command.args["session"] for one in lab.workers.flights if one.command.do == "join_session"]
+        most = max([most, *(joins.count(session) for session in joins)])
+    assert most == 1
+    assert lab.calm(rng)
+    lab.check(4)
+
+
+def test_a_session_whose_worker_was_ended_for_idleness_is_ended_in_omero_too(tmp_path: Path) -> None:
+    """It was taken as ended, and stayed open until OMERO's own ten minutes were over."""
+    lab = Lab(tmp_path, queued=True)
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.start()
+    assert lab.calm(random.Random(5))
+    (session,) = lab.server.sessions
+    lab.workers.retire()
+    lab.clock.forward(100)
+    for _ in range(4):
+        lab.keeper.tend()
+        while lab.workers.deliver(random.Random(1)):
+            pass
+    assert lab.server.sessions[session].closed
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 def test_a_disk_error_at_any_effect_is_waited_out(tmp_path: Path, number: int) -> None:
     """Also where a record is written between the steps: the drop was held until the daemon was started anew."""
