@@ -68,7 +68,12 @@ def test_an_ordinary_user_can_run_it_and_nothing_is_left(unprivileged: Unprivile
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_who_ends_the_demo_ends_its_processes(tmp_path: Path, number: signal.Signals) -> None:
     environment = os.environ | {"TMPDIR": str(tmp_path)}
-    child = subprocess.Popen([*COMMAND, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    # Tests that a shell started in the background ignore SIGINT, and a child would inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        child = subprocess.Popen([*COMMAND, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    finally:
+        signal.signal(signal.SIGINT, before)
     until = time.monotonic() + SECONDS
     while not list(tmp_path.glob("*/box/.heartbeat-*")):
         assert child.poll() is None

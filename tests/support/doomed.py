@@ -8,6 +8,7 @@ the last record. HURRY=1 makes a wait of a minute one of two seconds.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -38,8 +39,9 @@ def _kill(whom: str) -> None:
     if whom == "self":
         os.kill(os.getpid(), signal.SIGKILL)
     for child in psutil.Process().children():
-        if f"dropbox_import.{whom}" in child.cmdline():
-            child.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # it is dead already, and only nobody has fetched its end
+            if f"dropbox_import.{whom}" in child.cmdline():
+                child.kill()
 
 
 def append(self: Journal, records: Iterable[Record], *, sync: bool = True) -> None:
