@@ -212,9 +212,13 @@ def open_session(config: ServerConfig, clock: Clock, owner: str, group: str | in
 
 
 def join_session(config: ServerConfig, clock: Clock, number: int) -> OwnerSession | None:
-    """The session of a worker that is gone, with its import processes; None if it has ended or nobody here knows how to join it."""
+    """The session of a worker that is gone, with its import processes; None if it has ended.
+
+    Raises OutcomeUnknown "no-such-session" for one that is open and whose secret is not kept here: it must not pass for ended.
+    """
     record = records.read(config.sessions_dir, number)
     if record is None:
+        _must_be_over(config, number)
         return None
     session = OwnerSession(config, clock, record, None)
     try:
@@ -233,16 +237,20 @@ def session_state(config: ServerConfig, number: int) -> bool | None:
     return rows[0][1] is not None if rows else None
 
 
+def _must_be_over(config: ServerConfig, number: int) -> None:
+    if session_state(config, number) is False:
+        raise OutcomeUnknown(
+            f"The OMERO session {number} was opened elsewhere and is still open.",
+            hint="It ends by itself after ten minutes without use.",
+            code="no-such-session",
+        )
+
+
 def end_session(config: ServerConfig, number: int) -> None:
     """The session is over for everybody when it returns. Raises OutcomeUnknown "no-such-session" if only another host could end it."""
     record = records.read(config.sessions_dir, number)
     if record is None:
-        if session_state(config, number) is False:
-            raise OutcomeUnknown(
-                f"The OMERO session {number} was opened elsewhere and is still open.",
-                hint="It ends by itself after ten minutes without use.",
-                code="no-such-session",
-            )
+        _must_be_over(config, number)
         return
     with connection.service_login(config) as client:
         _close_until_gone(client.getSession().getSessionService(), record.uuid)

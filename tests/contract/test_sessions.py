@@ -89,3 +89,6 @@ def test_a_session_of_another_host_cannot_be_ended_here(driver: Driver, world: W
     with pytest.raises(OutcomeUnknown) as refused:
         Driver(server.config(elsewhere)).do("end_session", session=number)
     assert refused.value.kind == "no-such-session"
+    with pytest.raises(OutcomeUnknown) as refused:
+        Driver(server.config(elsewhere)).do("join_session", session=number)
+    assert refused.value.kind == "no-such-session", "an open session must not pass for one that has ended"
