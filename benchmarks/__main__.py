@@ -7,6 +7,8 @@ import os
 import sys
 import time
 
+import psutil
+
 from benchmarks.figures import table
 
 NAMES = ("upload", "drops", "idle", "claim")
@@ -17,7 +19,7 @@ def main(words: list[str]) -> int:
     if unknown:
         print(f"There is no benchmark {unknown[0]!r}; there are {', '.join(NAMES)}.", file=sys.stderr)
         return 2
-    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} at the start; ratios tell more than times\n", flush=True)
+    print(f"{os.cpu_count()} processors, load {psutil.getloadavg()[0]:.1f} at the start; ratios tell more than times\n", flush=True)
     for name in words or NAMES:
         begun = time.monotonic()
         figures = importlib.import_module(f"benchmarks.{name}").run()
