@@ -87,11 +87,6 @@ class SessionBook:
         with self._lock:
             return frozenset((key, attempt) for name, key, attempt in self._held if name == drop)
 
-    def holder(self, drop: str, key: str, attempt: int) -> tuple[int, int] | None:
-        """(session, worker) of a held attempt."""
-        with self._lock:
-            return self._held.get((drop, key, attempt))
-
     def joined(self, drop: str, key: str, attempt: int) -> dict[str, Any] | None:
         """What a joined session said of an attempt: its fileset and phase."""
         with self._lock:

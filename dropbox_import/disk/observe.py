@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
-When = Literal["before", "after"]
 Observer = Callable[[str, str, Path], None]
 
 observer: Observer | None = None

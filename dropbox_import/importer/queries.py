@@ -70,8 +70,6 @@ DATASET_PERMISSIONS: Final = "select new map(d.id as id, d.name as name, d as da
 PROJECT_PERMISSIONS: Final = "select new map(p.id as id, p.name as name, p as project_details_permissions) from Project p where p.id=:p"
 # p, d -> number of links
 DATASET_IS_IN_PROJECT: Final = "select count(l.id) from ProjectDatasetLink l where l.parent.id=:p and l.child.id=:d"
-# d -> project, name
-PROJECTS_OF_DATASET: Final = "select l.parent.id, l.parent.name from ProjectDatasetLink l where l.child.id=:d order by l.parent.id"
 # d or p -> number of children
 CHILDREN_OF_DATASET: Final = "select count(l.id) from DatasetImageLink l where l.parent.id=:d"
 CHILDREN_OF_PROJECT: Final = "select count(l.id) from ProjectDatasetLink l where l.parent.id=:p"

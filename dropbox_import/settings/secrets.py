@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,18 +39,3 @@ def find_password(settings: Settings, environment: Mapping[str, str] | None = No
         hint="Put it into a file of mode 0600 and name that file in omero.password_file.",
         code="no-password",
     )
-
-
-def problem_with_file(path: Path) -> tuple[str, str] | None:
-    """Why a file is no safe place for a secret, and the command that mends it; None if it is one."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return f"{path} is not there", f"type: install -m 600 /dev/null {path}, then write the password into it"
-    except OSError as error:
-        return f"{path} cannot be read: {error.strerror}", f"type: chmod 600 {path}"
-    if not stat.S_ISREG(found.st_mode):
-        return f"{path} is not a file", "name a file that holds only the password"
-    if sys.platform != "win32" and found.st_mode & 0o077:
-        return f"{path} can be read by others (mode {stat.S_IMODE(found.st_mode):04o})", f"type: chmod 600 {path}"
-    return None

@@ -20,7 +20,7 @@ from dropbox_import.errors import ClaimLost
 from dropbox_import.model import Candidate, FileFacts
 from dropbox_import.plain import from_plain, to_plain
 from dropbox_import.spool import layout
-from dropbox_import.spool.fold import Drop, Failure, fold, step
+from dropbox_import.spool.fold import Drop, fold, step
 from dropbox_import.spool.journal import Journal, Record
 from dropbox_import.spool.layout import Layout
 from dropbox_import.spool.words import DETAILS, sentence
@@ -318,7 +318,3 @@ def members_now(claim: Claim) -> tuple[FileFacts, ...]:
     """Every file below d/ as it is now. Raises NotAPlainFile, OSError."""
     paths = [path for path in _tree(claim.members) if not path.is_dir()]
     return tuple(facts(claim.members, path.relative_to(claim.members).as_posix()) for path in paths)
-
-
-def failure_words(failure: Failure) -> str:
-    return failure.sentence if failure.sentence.endswith(".") else failure.sentence + "."

@@ -107,7 +107,6 @@ class Drop:
     instance: str = ""
     candidate: Candidate | None = None
     seen: str = ""
-    moved_back: str = ""
     part_of: str = ""
     modes: tuple[dict[str, Any], ...] | None = None
     claimed: bool = False
@@ -138,7 +137,7 @@ class Drop:
     def submission(self) -> str:
         """The id under which OMERO knows this drop's work."""
         request = self.candidate.request if self.candidate else None
-        return (request.submission if request else None) or self.moved_back or self.id.removesuffix(".failed")
+        return (request.submission if request else None) or self.id.removesuffix(".failed")
 
     @property
     def settled(self) -> bool:
@@ -224,7 +223,6 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
                 candidate=from_plain(Candidate, data["candidate"]),
                 instance=data["instance"],
                 seen=data.get("seen", ""),
-                moved_back=data.get("moved_back", ""),
                 part_of=data.get("part_of", ""),
             )
         case "seal":

@@ -9,7 +9,7 @@ import pytest
 from dropbox_import.errors import ConfigError
 from dropbox_import.settings import Settings, parse_settings
 from dropbox_import.settings.load import host_instance
-from dropbox_import.settings.secrets import PasswordSource, find_password, problem_with_file
+from dropbox_import.settings.secrets import PasswordSource, find_password
 
 BASE = "omero: {host: o.uni.org, user: importer%s}\nstate_dir: /var/lib/x\nboxes:\n  - path: /srv/a\n"
 
@@ -86,14 +86,3 @@ def test_the_password_is_looked_for_in_file_then_credential_then_environment(tmp
     with pytest.raises(ConfigError) as caught:
         find_password(made(), {})
     assert "OMERO_PASSWORD is not set" in caught.value.sentence
-
-
-def test_a_secret_file_is_for_us_alone(tmp_path: Path) -> None:
-    secret = tmp_path / "pw"
-    assert "is not there" in (problem_with_file(secret) or ("", ""))[0]
-    secret.write_text("x")
-    secret.chmod(0o644)
-    assert problem_with_file(secret) == (f"{secret} can be read by others (mode 0644)", f"type: chmod 600 {secret}")
-    secret.chmod(0o600)
-    assert problem_with_file(secret) is None
-    assert "is not a file" in (problem_with_file(tmp_path) or ("", ""))[0]
