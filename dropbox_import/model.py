@@ -138,6 +138,8 @@ class Candidate:
 
     `folder` is the sidecar's folder relative to the box's drop/; every other path is relative to `folder`.
     `whole_folders` are folders that are members from top to bottom, so that one rename takes each.
+    Of a filed folder that was moved back whole, members lie below `base` ("d") and references below `refs_base`; their
+    paths are relative to these. `leftovers` are our own files in it, which the claim takes along.
     """
 
     user: str
@@ -151,6 +153,9 @@ class Candidate:
     whole_folders: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     refusal_code: str = ""
+    base: str = ""
+    refs_base: str = ""
+    leftovers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
