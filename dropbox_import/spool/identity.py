@@ -1,14 +1,15 @@
 """Who this installation is, and that it runs only once.
 
 The identity is a name from the config and 60 random bits made once, kept on local disk with
-the machine's own id: a state folder that was copied to another machine is refused.
+the machine's own id and the folder's place: a state folder that was copied, to another machine
+or beside itself, is refused; one that was moved is not.
 """
 
 from __future__ import annotations
 
 import json
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import portalocker
@@ -18,14 +19,20 @@ from dropbox_import.disk import files
 from dropbox_import.errors import ConfigError
 
 _FILE = "instance.json"
+_KEY = "journal.key"
+_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """`name` is the config's name and the random part together: what folders and records of this installation are called."""
+    """`name` is the config's name and the random part together: what folders and records of this installation are called.
+
+    `journal_key` is a secret of this installation: with it the journal of a filed drop shows that we wrote it.
+    """
 
     name: str
     state_dir: Path
+    journal_key: bytes = field(repr=False)
 
     @property
     def sessions(self) -> Path:
@@ -52,14 +59,13 @@ def load_instance(state_dir: Path, name: str, clock: Clock) -> Instance:
     for folder in (state_dir, state_dir / "sessions", state_dir / "locks", state_dir / "commands"):
         if not folder.is_dir():
             files.make_dirs(folder, 0o700)
-    path = state_dir / _FILE
+    path, place = state_dir / _FILE, str(state_dir.resolve())
     if not path.exists():
-        fresh = {"name": name, "bits": f"{clock.token_bits(60):015x}", "machine": machine_id()}
-        files.replace(path, json.dumps(fresh).encode() + b"\n", 0o600)
+        _keep(path, {"name": name, "bits": f"{clock.token_bits(60):015x}", "machine": machine_id(), "place": place})
     try:
         kept = json.loads(path.read_bytes())
-        kept_name, bits, machine = str(kept["name"]), str(kept["bits"]), str(kept["machine"])
-    except (ValueError, KeyError, TypeError) as error:
+        kept_name, bits, machine, kept_place = str(kept["name"]), str(kept["bits"]), str(kept["machine"]), kept.get("place")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{path} is damaged, so this installation does not know which claims are its own",
             hint="restore it from a backup; its name is that of the folder in a box's inprogress/",
@@ -74,7 +80,51 @@ def load_instance(state_dir: Path, name: str, clock: Clock) -> Instance:
             f"this state_dir belongs to the instance {kept_name!r}, the config says {name!r}",
             hint=f"set `instance: {kept_name}`, or use another state_dir for {name!r}",
         )
-    return Instance(f"{name}-{bits[:8]}", state_dir)
+    if kept_place != place:
+        if kept_place is not None:
+            _refuse_copy(state_dir, Path(str(kept_place)), bits)
+        _keep(path, {"name": name, "bits": bits, "machine": machine, "place": place})
+    return Instance(f"{name}-{bits[:8]}", state_dir, _journal_key(state_dir / _KEY, clock))
+
+
+def _keep(path: Path, facts: dict[str, str]) -> None:
+    files.replace(path, json.dumps(facts).encode() + b"\n", 0o600)
+
+
+def _refuse_copy(state_dir: Path, before: Path, bits: str) -> None:
+    """Raises ConfigError unless the state folder was moved from `before`, which then no longer holds this identity.
+
+    The same folder by another way (a bind mount) is no copy. What cannot be read there may hold it: then nothing is risked.
+    """
+    try:
+        if before.samefile(state_dir):
+            return
+        there = json.loads((before / _FILE).read_bytes())
+        if str(there["bits"]) != bits:
+            return
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{state_dir} was {before} before, and whether that is still in use cannot be told ({before / _FILE}: {error})",
+            hint=f"if the state folder was moved, remove what is left of {before}; if it was copied, give this daemon a new, empty one",
+        ) from error
+    raise ConfigError(
+        f"{state_dir} is a copy of {before}; two daemons with one identity would import twice",
+        hint=f"use state_dir: {before}, or give this daemon a state_dir of its own (empty); if it was to be moved, remove {before / _FILE}",
+    )
+
+
+def _journal_key(path: Path, clock: Clock) -> bytes:
+    if not path.exists():
+        files.replace(path, clock.token_bits(8 * _KEY_BYTES).to_bytes(_KEY_BYTES, "big"), 0o600)
+    key = path.read_bytes()
+    if len(key) != _KEY_BYTES:
+        raise ConfigError(
+            f"{path} is damaged: it has {len(key)} bytes instead of {_KEY_BYTES}",
+            hint="restore it from a backup, or remove it: then a new one is made, which does not vouch for what was filed before",
+        )
+    return key
 
 
 class OnlyOne:
