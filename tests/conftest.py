@@ -1,4 +1,4 @@
-"""What all tests share: a way to run a command as somebody without privileges."""
+"""What all tests share: a way to run a command as somebody without privileges; what cannot run here is left out and told."""
 
 from __future__ import annotations
 
@@ -16,12 +16,29 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import here, tally
+
 # A busy machine is slow, not wrong; and continuous integration tries the same examples each time.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI")))
 settings.load_profile("house")
 
 ROOT = Path(__file__).resolve().parent.parent
 NOBODY = 65534
+
+
+# After -m and -k have chosen, so that only what was asked for is told.
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    here.leave_out(config, items)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for why, count in tally.left_out.items():
+        terminalreporter.write_line(f"not run here: {count} tests, {why}", yellow=True)
+    if tally.ALL and (tally.tried or tally.vitals) and not os.environ.get("DROPBOX_IMPORT_TALLY"):
+        terminalreporter.section("points of failure")
+        for line in tally.table():
+            terminalreporter.write_line(line)
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,8 @@
-"""The table of the points of failure that were tried, at the end of the report."""
+"""What the models of faults share: only processes end in them, and a power cut is modelled."""
 
 from __future__ import annotations
 
 import pytest
-
-from tests.faults import tally
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if tally.ALL and tally.tried:
-        terminalreporter.section("points of failure")
-        for line in tally.table():
-            terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)

@@ -21,9 +21,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from dropbox_import.disk import observe
 from dropbox_import.errors import DropboxImportError, NotAllowed, ServerUnavailable, TargetUnusable
 from dropbox_import.spool.layout import Layout
-from tests.faults.tally import ALL, counted
 from tests.support import promises
 from tests.support.lab import Crash, Lab
+from tests.support.tally import ALL, counted
 
 SEEDS = st.integers(0, 2**20)
 USERS = ("jdoe", "asmith")

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from dropbox_import.disk import observe
-from tests.faults.tally import ALL, counted, points
 from tests.support.lab import Lab
+from tests.support.tally import ALL, counted, points
 
 ONE = ("a.yaml", "target: {dataset: HeLa}\ntags: [x]\n", {"a.tif": b"image-a"})
 SEVERAL = ("set.yaml", "target: {dataset: HeLa}\n", {"set/1.tif": b"one", "set/2.tif": b"two", "set/notes.txt": b"notes"})
