@@ -6,6 +6,7 @@ a name that are not UTF-8 travel as surrogate escapes. Sizes are bytes, times UT
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from dropbox_import.errors import Mistake
 On = Literal["image", "dataset", "project"]
 OnAmbiguous = Literal["fail", "newest", "oldest"]
 CLIENT_NAMESPACE = "openmicroscopy.org/omero/client/mapAnnotation"
+DROP_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z2-7]{10}")
 
 
 # --- files ---------------------------------------------------------------------------
@@ -140,6 +142,8 @@ class Candidate:
     `whole_folders` are folders that are members from top to bottom, so that one rename takes each.
     Of a filed folder that was moved back whole, members lie below `base` ("d") and references below `refs_base`; their
     paths are relative to these. `leftovers` are our own files in it, which the claim takes along.
+    `dropped` is where the sidecar was when the drop was first seen (below drop/), if that is another place, and `dated` the day
+    that {date} stands for: a drop that is tried again keeps its names. `elsewhere` are members of its that are filed already.
     """
 
     user: str
@@ -156,6 +160,14 @@ class Candidate:
     base: str = ""
     refs_base: str = ""
     leftovers: tuple[str, ...] = ()
+    dropped: str = ""
+    dated: str = ""
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def home(self) -> str:
+        """The folder, below drop/, in which the drop was first seen."""
+        return self.dropped.rpartition("/")[0] or self.folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ def _bound(drop: Drop) -> dict[str, Any]:
 def client_paths(drop: Drop, state: FilesetState) -> tuple[str, ...]:
     """What OMERO shows as the origin: `<instance>/<user>/<path as dropped>`, never a path of the claim."""
     assert drop.candidate is not None
-    return tuple(f"{drop.instance}/{drop.candidate.folder}/{one.path}" for one in state.plan.files)
+    return tuple(f"{drop.instance}/{drop.candidate.home}/{one.path}" for one in state.plan.files)
 
 
 def token(drop: Drop, state: FilesetState) -> str:
