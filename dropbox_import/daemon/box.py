@@ -14,18 +14,20 @@ from typing import Any
 
 from dropbox_import.daemon.active import Active
 from dropbox_import.daemon.commands import Order
+from dropbox_import.daemon.peers import Peers
 from dropbox_import.daemon.pipeline import Pipeline
 from dropbox_import.daemon.sessions import Held
 from dropbox_import.daemon.shared import Shared
 from dropbox_import.disk import files
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.disk.volumes import free_bytes
-from dropbox_import.errors import DropboxImportError, JournalDamaged, Rejected, ShareUnavailable, TryLater
+from dropbox_import.errors import ClaimTaken, DropboxImportError, JournalDamaged, Rejected, ShareUnavailable, TryLater
 from dropbox_import.intake import Intake
 from dropbox_import.model import Candidate, Waiting
 from dropbox_import.settings import Box
 from dropbox_import.spool import claim as claims
-from dropbox_import.spool import filing, layout
+from dropbox_import.spool import filing, layout, taking
+from dropbox_import.spool.adopt import make_ours
 from dropbox_import.spool.fold import Phase
 from dropbox_import.spool.layout import Layout, read_marker
 from dropbox_import.spool.steps import Step
@@ -49,6 +51,7 @@ class BoxRunner:
         self._shared = shared
         self._clock = shared.clock
         self._intake = Intake(box, shared.clock)
+        self.peers = Peers(self.layout, shared.instance, shared.clock)
         self._pipeline = Pipeline(shared, self._post)
         self._inbox: queue.SimpleQueue[tuple[Active, Step, Order, Reply] | None] = queue.SimpleQueue()
         self._active: dict[str, Active] = {}
@@ -143,8 +146,6 @@ class BoxRunner:
                 self._trouble = DropboxImportError(f"an internal error ({type(error).__name__}); the log has its story")
                 self._stop.wait(_LONGEST_SLEEP)
         self._heartbeat(self._clock.monotonic(), accepting=False)
-        for active in self._active.values():
-            active.claim.close()
 
     def turn(self, timeout: float) -> None:
         """Take what has happened (waiting for it up to `timeout` seconds), then do all that can be done now."""
@@ -243,6 +244,7 @@ class BoxRunner:
         try:
             self._pick_up_claims()
             found = self._intake.scan()
+            others = self.peers.look()
         except (OSError, TryLater) as error:
             self._ready.clear()
             self._trouble = error if isinstance(error, TryLater) else as_ours(error, f"scanning {self.box.path}")
@@ -255,7 +257,7 @@ class BoxRunner:
         for notice in found.notices:
             if notice not in self._notices:
                 log.warning("%s", notice, extra={"step": "scan"})
-        self._notices = found.notices
+        self._notices = (*found.notices, *others)
         self._ready = deque(found.ready)
 
     def _claim_some(self) -> None:
@@ -276,7 +278,11 @@ class BoxRunner:
             if not layout.is_id(name) or name in self._active or (first_part != name and first_part in names):
                 continue
             try:
-                self._active[name] = Active(claims.load(self.layout, folder / name, self._clock))
+                claim = claims.load(self.layout, folder / name, self._clock)
+                make_ours(claim, self._shared.instance)
+                self._active[name] = Active(claim)
+            except ClaimTaken:
+                continue
             except (JournalDamaged, OSError) as error:
                 unread += 1
                 if name not in self._known:
@@ -294,7 +300,7 @@ class BoxRunner:
             if free_bytes(self.box.path) < self.box.min_free:
                 self._tell_once("less than min_free is free on the volume of the box, so nothing new is taken")
                 return
-            claim = claims.take(self.layout, self._shared.instance.name, candidate, self._clock)
+            claim = taking.take(self.layout, self._shared.instance.name, candidate, self._clock)
         except FileNotFoundError:
             return  # it left the folder since the scan; what was begun of the claim is removed at the next one
         except (OSError, Rejected) as error:

@@ -1,0 +1,216 @@
+"""Other daemons are judged by heartbeats that change before our eyes, never by a clock; who is silent with drops at hand is told once."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from dropbox_import.daemon.peers import Peers
+from dropbox_import.spool.identity import Instance
+from dropbox_import.spool.layout import Layout, create_box, new_id
+from tests.support.clocks import HandClock
+
+OTHER = "west-1111aaaa"
+
+
+class Desk:
+    """One box, one daemon `lab-0000ffff`, and what others leave there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = HandClock()
+        self.box = Layout(folder / "box")
+        create_box(self.box.box, self.clock)
+        self.peers = self.fresh(folder)
+
+    def fresh(self, folder: Path) -> Peers:
+        return Peers(self.box, Instance("lab-0000ffff", folder / "state", b"k" * 32), self.clock)
+
+    def beat(self, number: int, name: str = OTHER, host: str = "west", accepting: bool = True) -> None:
+        facts = {"instance": name, "host": host, "pid": 7, "interval": 10.0, "beat": number, "accepting": accepting}
+        self.box.heartbeat(name).write_text(json.dumps(facts))
+
+    def claim(self, name: str = OTHER) -> Path:
+        path = self.box.instance(name) / new_id(self.clock)
+        path.mkdir(parents=True)
+        return path
+
+    def watch(self, seconds: float, step: float = 5.0) -> tuple[str, ...]:
+        told: tuple[str, ...] = ()
+        for _ in range(int(seconds / step)):
+            self.clock.forward(step)
+            told = self.peers.look()
+        return told
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_nothing_is_known_before_it_was_observed_for_a_while(desk: Desk) -> None:
+    assert desk.peers.alive(OTHER) is None
+    desk.beat(1)
+    desk.peers.look()
+    desk.watch(25)
+    assert desk.peers.alive(OTHER) is None
+    desk.watch(10)
+    assert desk.peers.alive(OTHER) is False
+
+
+def test_a_beat_that_changes_is_life_whatever_time_its_file_bears(desk: Desk) -> None:
+    desk.beat(1)
+    desk.peers.look()
+    for number in range(2, 30):
+        desk.beat(number)
+        os.utime(desk.box.heartbeat(OTHER), (1000, 1000))
+        desk.clock.forward(10)
+        desk.peers.look()
+        assert desk.peers.alive(OTHER) is True
+
+
+def test_a_young_file_whose_beat_stands_still_is_no_life(desk: Desk) -> None:
+    desk.beat(1)
+    desk.claim()
+    for _ in range(20):
+        desk.beat(1)
+        desk.clock.forward(10)
+        desk.peers.look()
+    assert desk.peers.alive(OTHER) is False
+    assert desk.peers.notices
+
+
+def test_who_begins_anew_at_the_same_number_is_seen(desk: Desk) -> None:
+    desk.beat(1)
+    desk.watch(60)
+    assert desk.peers.alive(OTHER) is False
+    desk.box.heartbeat(OTHER).write_text(desk.box.heartbeat(OTHER).read_text().replace('"pid": 7', '"pid": 8'))
+    desk.peers.look()
+    assert desk.peers.alive(OTHER) is True
+
+
+def test_time_in_which_we_did_not_look_counts_for_nothing(desk: Desk) -> None:
+    """We were stopped, or the share was away for both of us: the first look afterwards accuses nobody."""
+    desk.beat(1)
+    desk.claim()
+    desk.peers.look()
+    desk.beat(2)
+    desk.watch(5)
+    assert desk.peers.alive(OTHER) is True
+    desk.clock.forward(7200)
+    assert desk.peers.look() == ()
+    assert desk.peers.alive(OTHER) is True
+    assert desk.watch(150)
+
+
+def test_drops_of_a_silent_instance_are_told_with_what_to_type_and_once(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    desk.beat(5)
+    desk.claim()
+    desk.claim()
+    with caplog.at_level(logging.WARNING):
+        assert desk.watch(100) == ()
+        (told,) = desk.watch(60)
+        desk.claim()
+        (later,) = desk.watch(60)
+    assert told.startswith(
+        f"2 drops wait in {desk.box.instance(OTHER)} for the instance {OTHER} on west, which gives no sign of life since "
+    )
+    assert told.endswith(f"if it is gone for good: dropbox-import adopt {OTHER}")
+    assert later.startswith("3 drops wait")
+    assert len(caplog.records) == 1
+
+
+def test_who_comes_back_is_told_too_and_its_silence_again(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    desk.beat(5)
+    desk.claim()
+    desk.watch(200)
+    desk.beat(6)
+    with caplog.at_level(logging.WARNING):
+        assert desk.watch(5) == ()
+        assert "signs of life again" in caplog.text
+        caplog.clear()
+        desk.watch(200)
+        assert "gives no sign of life" in caplog.text
+
+
+def test_silence_alone_is_not_worth_a_word(desk: Desk) -> None:
+    desk.beat(5)
+    desk.box.instance(OTHER).mkdir()
+    (desk.box.inprogress / "a-file").write_bytes(b"")
+    assert desk.watch(500) == ()
+
+
+def test_messages_that_nobody_delivers_are_told(desk: Desk) -> None:
+    desk.beat(5)
+    desk.box.outbox(OTHER).mkdir(parents=True)
+    (desk.box.outbox(OTHER) / "x.outcome.json").write_bytes(b"{}")
+    (told,) = desk.watch(200)
+    assert told.startswith("1 message waits in ")
+
+
+def test_claims_without_any_heartbeat_are_told(desk: Desk) -> None:
+    desk.claim()
+    (told,) = desk.watch(200)
+    assert "1 drop waits" in told
+    assert "since this daemon looks for it (2026-11-22 09:39 UTC)" in told
+
+
+def test_who_was_stopped_is_told_in_other_words(desk: Desk) -> None:
+    desk.beat(5, accepting=False)
+    desk.claim()
+    (told,) = desk.watch(200)
+    assert "was stopped and has not come back" in told
+
+
+def test_a_lone_daemon_whose_state_folder_was_lost_knows_its_own_name(desk: Desk, tmp_path: Path) -> None:
+    desk.beat(5, "lab-22223333", host="container-7")
+    desk.claim("lab-22223333")
+    (told,) = desk.watch(200)
+    assert "the same name in its config as this daemon (lab-0000ffff)" in told
+    assert f"before {tmp_path / 'state'} was lost or replaced: dropbox-import adopt lab-22223333" in told
+
+
+def test_beside_a_living_daemon_it_does_not_guess(desk: Desk) -> None:
+    desk.claim("lab-22223333")
+    for number in range(40):
+        desk.beat(number)
+        desk.watch(5)
+    (told,) = desk.peers.notices
+    assert "same name" not in told
+
+
+def test_a_heartbeat_that_is_no_heartbeat_is_judged_by_its_change_alone(desk: Desk) -> None:
+    desk.claim()
+    for text in (b"", b"\xff", b"[]", b'{"interval": "x"}', b'{"interval": -1}', b'{"interval": 1e99}'):
+        desk.box.heartbeat(OTHER).write_bytes(text)
+        desk.watch(5)
+    assert desk.peers.alive(OTHER) is True
+    assert desk.watch(200)
+
+
+def test_a_heartbeat_that_cannot_be_read_right_now_says_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.beat(1)
+    desk.peers.look()
+    desk.beat(2)
+    desk.peers.look()
+
+    def stale(path: Path) -> bytes:
+        raise OSError(116, "Stale file handle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", stale)
+        desk.watch(100)
+    assert desk.peers.alive(OTHER) is True
+
+
+def test_an_instance_that_is_gone_with_all_it_had_is_forgotten(desk: Desk) -> None:
+    desk.beat(1)
+    desk.claim().rmdir()
+    desk.watch(60)
+    desk.box.heartbeat(OTHER).unlink()
+    desk.box.instance(OTHER).rmdir()
+    desk.watch(5)
+    assert desk.peers.alive(OTHER) is None
