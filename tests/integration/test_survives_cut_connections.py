@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.realrun import RealRun, real_run
+from tests.support.tally import counted
 
 MODES = ("cut-before", "cut-after", "late")
 EFFECTS = ("createSessionWithTimeouts", "importFileset", "write", "close", "verifyUpload", "saveAndReturnArray")
@@ -47,11 +48,11 @@ def test_the_calls_that_must_happen_once_are_cut(tmp_path: Path) -> None:
         run.check()
 
 
-@pytest.mark.slow_faults
+@pytest.mark.slow_faults(minutes=3)
 @pytest.mark.parametrize("seconds", [2, 5, 10])
 @pytest.mark.parametrize("operation", EFFECTS)
 def test_an_effect_that_lands_late(tmp_path: Path, operation: str, seconds: float) -> None:
-    with real_run(tmp_path) as run:
+    with counted("a call is cut, its effect late", f"{operation}, {seconds} s"), real_run(tmp_path) as run:
         run.start()
         run.standin.faults(cut(operation, 1, "late", seconds))
         run.drop("one", fine=2)
@@ -60,7 +61,7 @@ def test_an_effect_that_lands_late(tmp_path: Path, operation: str, seconds: floa
         run.check()
 
 
-@pytest.mark.slow_faults
+@pytest.mark.slow_faults(minutes=8)
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("mode", MODES)
 def test_one_cut_at_every_call_of_an_import(tmp_path: Path, mode: str) -> None:
@@ -71,8 +72,6 @@ def test_one_cut_at_every_call_of_an_import(tmp_path: Path, mode: str) -> None:
         for nth in range(1, clean(run, people[-2]) + 1):
             run.standin.faults(cut("*", nth, mode))
             run.drop(f"drop{nth}", user=people[nth])
-            try:
+            with counted(f"a call of an import is cut, {mode}", f"call {nth}"):
                 run.rest()
                 run.check()
-            except AssertionError as error:
-                pytest.fail(f"{mode} at call {nth}: {error}")

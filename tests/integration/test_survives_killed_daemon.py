@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.realrun import RealRun, real_run
+from tests.support.tally import counted
 
 WAY = "intent seal claimed inspected resolved target looked-up begin begun uploaded commit committed answered imported annotated messages"
 ENDS = ("split", "split-done", "file")
@@ -46,11 +47,11 @@ def test_killed_while_the_server_works_for_it(tmp_path: Path) -> None:
         run.check()
 
 
-@pytest.mark.slow_faults
+@pytest.mark.slow_faults(minutes=4)
 @pytest.mark.parametrize("seconds", [0.5, 3, 8])
 @pytest.mark.parametrize("operation", CALLS)
 def test_killed_in_any_kind_of_call(tmp_path: Path, operation: str, seconds: float) -> None:
-    with real_run(tmp_path) as run:
+    with counted("the real daemon is killed in a call of the server", f"{operation}, {seconds} s"), real_run(tmp_path) as run:
         run.start()
         run.drop("one", fine=2)
         kill_in(run, operation, seconds)
@@ -58,11 +59,11 @@ def test_killed_in_any_kind_of_call(tmp_path: Path, operation: str, seconds: flo
         run.check()
 
 
-@pytest.mark.slow_faults
+@pytest.mark.slow_faults(minutes=6)
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("point", EVERY_POINT)
 def test_killed_at_any_record(tmp_path: Path, point: str) -> None:
-    with real_run(tmp_path) as run:
+    with counted("the real daemon is killed at a record", point), real_run(tmp_path) as run:
         run.drop("one", fine=2, broken=1 if "split" in point else 0)
         assert run.start(f"self:{point}").wait(40) == -9, f"{point} was not reached\n{run.tail()}"
         run.start()

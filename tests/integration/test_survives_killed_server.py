@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.realrun import RealRun, real_run
+from tests.support.tally import counted
 
 CALLS = ("createSession", "createSessionWithTimeouts", "saveAndReturnObject", "importFileset", "write", "close", "verifyUpload")
 LATE_CALLS = ("getResponse", "saveAndReturnArray")
@@ -57,10 +58,10 @@ def test_daemon_and_server_die_together(tmp_path: Path) -> None:
         run.check()
 
 
-@pytest.mark.slow_faults
+@pytest.mark.slow_faults(minutes=2)
 @pytest.mark.parametrize("operation", [*CALLS, *LATE_CALLS])
 def test_the_server_dies_in_any_kind_of_call(tmp_path: Path, operation: str) -> None:
-    with real_run(tmp_path) as run:
+    with counted("the server is killed in a call", operation), real_run(tmp_path) as run:
         run.start()
         run.drop("one", fine=2)
         kill_in(run, operation)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.realrun import RealRun, real_run
+from tests.support.tally import counted
 
 WAY = "resolved target looked-up begin begun uploaded commit committed answered imported annotated"
 EVERY_POINT = [f"{when}:{kind}" for kind in WAY.split() for when in ("before", "after")]
@@ -63,10 +64,10 @@ def test_an_inspector_is_killed_at_its_work(tmp_path: Path) -> None:
         run.check()
 
 
-@pytest.mark.slow_faults
+@pytest.mark.slow_faults(minutes=6)
 @pytest.mark.parametrize("point", EVERY_POINT)
 def test_an_importer_is_killed_at_any_record(tmp_path: Path, point: str) -> None:
-    with real_run(tmp_path) as run:
+    with counted("a real importer is killed at a record", point), real_run(tmp_path) as run:
         run.start(f"importer:{point}")
         run.drop("one", fine=2)
         run.rest()
@@ -75,11 +76,11 @@ def test_an_importer_is_killed_at_any_record(tmp_path: Path, point: str) -> None
         run.check_sessions()
 
 
-@pytest.mark.slow_faults
+@pytest.mark.slow_faults(minutes=4)
 @pytest.mark.parametrize("seconds", [0.5, 3, 8])
 @pytest.mark.parametrize("operation", CALLS)
 def test_an_importer_is_killed_in_any_kind_of_call(tmp_path: Path, operation: str, seconds: float) -> None:
-    with real_run(tmp_path) as run:
+    with counted("a real importer is killed in a call of the server", f"{operation}, {seconds} s"), real_run(tmp_path) as run:
         run.start()
         run.drop("one", fine=2)
         kill_in(run, operation, seconds)

@@ -30,10 +30,19 @@ WRONG = {
 COLUMNS = ("lost", "imported twice", "stuck", "wrongly told", "left behind")
 # Without one of these `make faults` was not whole. Who adds a kind of fault adds it here.
 EXPECTED = (
+    "a call is cut, its effect late",
+    "a call of an import is cut, cut-after",
+    "a call of an import is cut, cut-before",
+    "a call of an import is cut, late",
+    "a real importer is killed at a record",
+    "a real importer is killed in a call of the server",
     "the daemon ends at an effect",
     "the daemon ends twice",
     "the disk refuses (ENOSPC)",
     "the disk refuses (EIO)",
+    "the real daemon is killed at a record",
+    "the real daemon is killed in a call of the server",
+    "the server is killed in a call",
     "made-up histories",
 )
 _SAVE_EVERY = 2.0  # seconds; a process that is killed has lost no more of its counts
