@@ -221,6 +221,7 @@ class DropState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     HELD = "held"  # damaged or newer journal: an administrator looks
+    DISCARDED = "discarded"  # set aside by an administrator
 
 
 @dataclass(frozen=True, slots=True)

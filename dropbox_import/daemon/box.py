@@ -9,11 +9,14 @@ import platform
 import queue
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from dropbox_import.clock import Clock
 from dropbox_import.daemon.active import Active
 from dropbox_import.daemon.commands import Order
+from dropbox_import.daemon.orders import AdminOrder, Errand, OrderAnswer, carry_out
 from dropbox_import.daemon.peers import Peers
 from dropbox_import.daemon.pipeline import Pipeline
 from dropbox_import.daemon.sessions import Held
@@ -29,6 +32,7 @@ from dropbox_import.spool import claim as claims
 from dropbox_import.spool import filing, layout, taking
 from dropbox_import.spool.adopt import make_ours
 from dropbox_import.spool.fold import Phase
+from dropbox_import.spool.identity import Instance
 from dropbox_import.spool.layout import Layout, read_marker
 from dropbox_import.spool.steps import Step
 from dropbox_import.workers.replies import Reply
@@ -53,7 +57,8 @@ class BoxRunner:
         self._intake = Intake(box, shared.clock)
         self.peers = Peers(self.layout, shared.instance, shared.clock)
         self._pipeline = Pipeline(shared, self._post)
-        self._inbox: queue.SimpleQueue[tuple[Active, Step, Order, Reply] | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[tuple[Active, Step, Order, Reply] | Errand | None] = queue.SimpleQueue()
+        self._errands: list[Errand] = []
         self._active: dict[str, Active] = {}
         self._known: set[str] = set()
         self._ready: deque[Candidate] = deque()
@@ -77,6 +82,10 @@ class BoxRunner:
     def stop(self) -> None:
         self._stop.set()
         self._inbox.put(None)
+
+    def order(self, order: AdminOrder, answer: Callable[[OrderAnswer], None]) -> None:
+        """Have an administrator's order carried out by this thread, which calls `answer` when its effect is on the disk."""
+        self._inbox.put(Errand(order, answer))
 
     def state(self) -> dict[str, Any]:
         """For status.json: what waits in drop/, what is at work and why it does not move."""
@@ -116,7 +125,7 @@ class BoxRunner:
         waits = [wait for active in list(self._active.values()) for wait in list(active.waits.values())]
         return (
             any(wait.why is None and wait.due > now for wait in waits) or self._settling() or bool(self._ready) or not self._inbox.empty()
-        )
+        ) or bool(self._errands)
 
     def _settling(self) -> bool:
         """Whether a look-up only has to wait for the minute in which an ended session may still commit images."""
@@ -152,6 +161,7 @@ class BoxRunner:
         self._drain_inbox(timeout)
         if self._stop.is_set():
             return
+        self._errands = [one for one in self._errands if not carry_out(self, one)]
         now = self._clock.monotonic()
         if now >= self._next_beat:
             self._heartbeat(now)
@@ -185,7 +195,9 @@ class BoxRunner:
         try:
             item = self._inbox.get(timeout=timeout) if timeout > 0 else self._inbox.get_nowait()
             while True:
-                if item is not None:
+                if isinstance(item, Errand):
+                    self._errands.append(item)
+                elif item is not None:
                     active, step, order, reply = item
                     self._pipeline.reply(active, step, order, reply)
                 item = self._inbox.get_nowait()
@@ -194,6 +206,30 @@ class BoxRunner:
 
     def _post(self, active: Active, step: Step, order: Order, reply: Reply) -> None:
         self._inbox.put((active, step, order, reply))
+
+    # --- for orders of administrators ---------------------------------------------------
+
+    @property
+    def instance(self) -> Instance:
+        return self._shared.instance
+
+    @property
+    def clock(self) -> Clock:
+        return self._clock
+
+    def at_work(self, name: str) -> Active | None:
+        return self._active.get(name)
+
+    def let_go(self, active: Active) -> None:
+        self._pipeline.abandon(active)
+        self._active.pop(active.id, None)
+
+    def look_again(self, name: str = "") -> None:
+        self._known.discard(name)
+        self._next_scan = 0.0
+
+    def alive(self, instance: str) -> bool | None:
+        return self.peers.alive(instance)
 
     # --- the box ------------------------------------------------------------------------
 

@@ -14,11 +14,11 @@ from dropbox_import.daemon.commands import Order, order_for
 from dropbox_import.daemon.replies import Replies
 from dropbox_import.daemon.shared import Happening, Shared
 from dropbox_import.disk.trouble import as_ours
-from dropbox_import.errors import ClaimLost, DropboxImportError, JournalDamaged, Rejected, TryLater
+from dropbox_import.errors import ClaimLost, ClaimTaken, DropboxImportError, JournalDamaged, Rejected, TryLater
 from dropbox_import.notify.outbox import write_message
 from dropbox_import.plain import to_plain
 from dropbox_import.spool import claim as claims
-from dropbox_import.spool import filing, reports
+from dropbox_import.spool import filing, reports, taking
 from dropbox_import.spool.journal import Record
 from dropbox_import.spool.steps import MOST_TRIES, Do, Step, World, next_steps
 from dropbox_import.workers.protocol import Command, Role
@@ -53,6 +53,8 @@ class Pipeline:
                     return
                 if not self._one_round(active):
                     return
+            except ClaimTaken as error:
+                self._taken(active, error)
             except JournalDamaged as error:
                 self._hold(active, error)
             except OSError as error:  # a record between the steps
@@ -88,12 +90,19 @@ class Pipeline:
             except Rejected as error:
                 self._replies.drop_rejected(active, step, error)
                 return True
+            except ClaimTaken:
+                raise
             except ClaimLost as error:
                 log.info("%s", error, extra={"drop": active.id, "step": "claim-lost"})
                 claims.remove(active.claim)
                 self._leave(active, "lost")
                 return False
         return False
+
+    def _taken(self, active: Active, error: ClaimTaken) -> None:
+        """Nothing more is done for it here: who has it now does."""
+        log.warning("%s", error, extra={"drop": active.id, "step": "claim-taken"})
+        self._leave(active, "taken")
 
     def world(self, active: Active) -> World:
         shared, drop = self._shared, active.claim.drop
@@ -116,7 +125,7 @@ class Pipeline:
                 claims.remove(claim)
                 self._leave(active, "removed")
             case Do.GATHER:
-                claims.gather(claim)
+                taking.gather(claim)
                 self._tell(active, "claimed", claim.drop.candidate.sidecar.path if claim.drop.candidate else "")
             case Do.RELEASE:
                 self._release(active)
@@ -145,7 +154,7 @@ class Pipeline:
         self._releases[name] = self._releases.get(name, 0) + 1
         often = self._releases[name] >= MOST_TRIES
         self.put_back[name] = self._shared.backoff.due(99) if often else self._shared.clock.monotonic() + _RELEASED_PAUSE
-        if claims.release(active.claim):
+        if taking.release(active.claim):
             self._leave(active, "released")
 
     def _messages(self, active: Active) -> None:
@@ -172,7 +181,7 @@ class Pipeline:
 
     def _file(self, active: Active) -> None:
         drop = active.claim.drop
-        place = filing.file(active.claim)
+        place = filing.file(active.claim, self._shared.instance.journal_key)
         outcome = "failed" if drop.has_failures and not drop.two_outcomes else "done"
         why = drop.failure.sentence if drop.failure else ""
         log.info("filed at %s", place, extra={"drop": active.id, "owner": drop.owner, "step": outcome})
@@ -235,9 +244,9 @@ class Pipeline:
         if step.do is Do.BEGIN and active.begun.get(step.key) != state.attempts:
             active.begun[step.key] = state.attempts
             active.forget(step.key)
-            if state.attempts and (state.error is not None or state.attempts >= MOST_TRIES):
+            if state.tries and (state.error is not None or state.tries >= MOST_TRIES):
                 why = (state.error or {}).get("sentence") or "it did not work yet; it is tried again"
-                active.pause(step, shared.backoff.due(state.attempts), TryLater(why))
+                active.pause(step, shared.backoff.due(state.tries), TryLater(why))
                 return False
         alone = step.key in active.suspects or state.deaths > 0
         size = sum(one.size for one in state.plan.files)
@@ -311,6 +320,8 @@ class Pipeline:
             return
         try:
             self._take(active, step, order, reply)
+        except ClaimTaken as error:
+            self._taken(active, error)
         except JournalDamaged as error:
             self._hold(active, error)
         except Exception:
@@ -333,14 +344,14 @@ class Pipeline:
         self._reopen(active)
 
     def _reopen(self, active: Active) -> None:
-        active.claim.close()
         active.unread = True
         self._read_again(active)
 
     def _read_again(self, active: Active) -> bool:
-        """What is on the disk counts; until it can be read nothing is done."""
+        """What is on the disk counts; until it can be read nothing is done. Raises ClaimTaken, JournalDamaged."""
+        claim = active.claim
         try:
-            active.claim = claims.load(active.claim.box, active.claim.path, self._shared.clock)
+            active.claim = claims.load(claim.box, claim.path, self._shared.clock, anew=claim.journal is not None and claim.journal.unsure)
         except OSError as again:
             log.debug("the claim cannot be read now: %s", again, extra={"drop": active.id})
             return False
@@ -353,9 +364,12 @@ class Pipeline:
         if tries == 1:
             log.warning("%s waits: %s", step.do, error.sentence, extra={"drop": active.id, "step": step.do.value}, exc_info=error)
 
+    def abandon(self, active: Active) -> None:
+        """An administrator takes the claim out of our hands. What runs of it in OMERO is left to itself."""
+        self._leave(active, "discarded")
+
     def _leave(self, active: Active, what: str, says: str = "") -> None:
         active.gone = True
-        active.claim.close()
         self._shared.submissions.leave(active.id)
         for key, number in self._shared.book.held(active.id):
             self._shared.book.let_go(active.id, key, number)

@@ -14,6 +14,7 @@ from typing import Any
 from dropbox_import.clock import Clock, SystemClock
 from dropbox_import.daemon.box import BoxRunner
 from dropbox_import.daemon.keeper import SessionKeeper
+from dropbox_import.daemon.order_files import OrderDesk
 from dropbox_import.daemon.outage import Backoff, Outage
 from dropbox_import.daemon.sessions import SessionBook
 from dropbox_import.daemon.shared import Happening, Shared
@@ -132,6 +133,7 @@ class _Service:
         self._stop = stop
         self._clock = shared.clock
         self._keeper = SessionKeeper(shared, runners)
+        self._desk = OrderDesk(shared.instance.state_dir, {str(runner.box.path): runner for runner in runners}, shared.clock)
         self._next_status = 0.0
         self._next_look = 0.0
         self._rest_since: dict[BoxRunner, int] = {}
@@ -140,6 +142,7 @@ class _Service:
         threads = [threading.Thread(target=runner.run, name=f"box-{number}") for number, runner in enumerate(self._runners)]
         wakes = [Wake((runner.layout.drop,), partial(runner.wake, scan=True)) for runner in self._runners]
         log.info("started, instance %s", self._shared.instance.name, extra={"step": "start"})
+        self._desk.tend()  # before the first scan: it must find what an order has moved
         for thread in threads:
             thread.daemon = True  # a hung mount must not keep the process alive after its stop
             thread.start()
@@ -169,6 +172,7 @@ class _Service:
     def _tend(self) -> None:
         now = self._clock.monotonic()
         self._keeper.tend()
+        self._desk.tend()
         if now >= self._next_status:
             self._next_status = now + _STATUS_SECONDS
             self._write_status(running=True)

@@ -2,44 +2,85 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from dropbox_import.errors import JournalDamaged
-from dropbox_import.model import DropState, DropSummary
-from dropbox_import.spool import layout, reports
-from dropbox_import.spool.fold import Drop, fold
-from dropbox_import.spool.journal import Record, read
+from dropbox_import.model import DROP_ID, DropState, DropSummary
+from dropbox_import.spool import reports
+from dropbox_import.spool.fold import Drop, FilesetState, Phase, fold
+from dropbox_import.spool.journal import Record, decode, read_newest, segments
 from dropbox_import.spool.layout import Layout
 from dropbox_import.spool.words import sentence
 
+_FOLDER = re.compile(rf"(?:^|__)({DROP_ID.pattern})(?:\.failed)?(?:-\d+)?$")
+
 
 def survey(boxes: Iterable[Path], *, newest: int = 200) -> tuple[DropSummary, ...]:
-    """Every claim, and the `newest` filed drops of each of done/ and failed/. What cannot be read is told in `why`, never raised."""
+    """Every claim, and the `newest` of each of done/, failed/ and discarded/. What cannot be read is told in `why`, never raised."""
     found: list[DropSummary] = []
     for box in boxes:
         for path in _claims(box):
             found.append(_summary(box, path, None))
-        for root, state in ((Layout(box).done, DropState.DONE), (Layout(box).failed, DropState.FAILED)):
-            filed = sorted(_filed(root), key=lambda path: path.name.rpartition("__")[2], reverse=True)
+        for paths, state in _put_away(Layout(box)):
+            filed = sorted(paths, key=lambda path: path.name.rpartition("__")[2], reverse=True)
             found += [_summary(box, path, state) for path in filed[:newest]]
     return tuple(found)
 
 
 def story(boxes: Iterable[Path], drop_id: str) -> tuple[dict[str, Any], ...]:
-    """The journal records of one drop (both parts, where it has two), each with "says", a plain sentence. Empty when it is not found."""
+    """The journal records of one drop (both parts, where it has two), each with "says", a plain sentence. Empty when it is not found.
+
+    Of a damaged journal whatever line can be read is told, and how many cannot.
+    """
     told: list[dict[str, Any]] = []
     for box in boxes:
-        layout_of_box = Layout(box)
-        places = [*_claims(box), *_filed(layout_of_box.done), *_filed(layout_of_box.failed)]
+        places = [*_claims(box), *(path for paths, _ in _put_away(Layout(box)) for path in paths)]
         for path in places:
-            if path.name.removesuffix(".failed") == drop_id or f"__{drop_id}" in path.name:
+            if id_in(path.name) == drop_id:
                 records, trouble = _records(path)
-                told += [_tell(record, path) for record in records]
+                told += [_tell(record, path) for record in (_legible(path) if trouble else records)]
                 if trouble:
                     told.append({"at": "", "step": "", "says": trouble, "path": str(path)})
     return tuple(told)
+
+
+def id_in(name: str) -> str:
+    """The drop's id in the name of a claim's, a filed or a discarded folder; "" where there is none."""
+    found = _FOLDER.search(name)
+    return found[1] if found else ""
+
+
+def in_omero(records: Iterable[Record]) -> tuple[str, ...]:
+    """What OMERO has, or may have, of a drop, as far as its journal knows: one sentence each; () = nothing."""
+    drop = fold("", records)
+    told = [line for state in drop.filesets.values() if (line := _of_fileset(state))]
+    target = drop.target or {}
+    told += [f"{one} was made for it" for one in target.get("made", [])]
+    if drop.making and not target:
+        told.append("project or dataset may have been made for it")
+    return tuple(told)
+
+
+def _of_fileset(state: FilesetState) -> str:
+    names = [one.path for one in state.plan.files]
+    files = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    if state.imported is not None:
+        images = ", ".join(str(image["id"]) for image in state.imported.get("images", []))
+        return f"{files}: imported as Fileset:{state.imported.get('fileset')}" + (f", Image:{images}" if images else "")
+    attempt = state.attempt
+    if attempt is not None:
+        number = f" (Fileset:{attempt.fileset})" if attempt.fileset is not None else ""
+        if attempt.phase in (Phase.COMMIT, Phase.COMMITTED, Phase.ANSWERED):
+            return f"{files}: the import was started{number}; OMERO may have images of it"
+        return f"{files}: an import was begun{number}; OMERO may have a fileset without images of it"
+    if state.discarding is not None:
+        return f"{files}: Fileset:{state.discarding} without images was being removed"
+    if state.fences or (state.looked or {}).get("attempts"):
+        return f"{files}: an import was begun and lost; OMERO may have a fileset of it"
+    return ""
 
 
 def _tell(record: Record, path: Path) -> dict[str, Any]:
@@ -52,8 +93,17 @@ def _tell(record: Record, path: Path) -> dict[str, Any]:
 def _claims(box: Path) -> Iterator[Path]:
     for instance in _folders(Layout(box).inprogress):
         for path in _folders(instance):
-            if layout.is_id(path.name):
+            if id_in(path.name):
                 yield path
+
+
+def _put_away(box: Layout) -> tuple[tuple[list[Path], DropState], ...]:
+    discarded = [path for path in _folders(box.discarded) if id_in(path.name)]
+    return (
+        (list(_filed(box.done)), DropState.DONE),
+        (list(_filed(box.failed)), DropState.FAILED),
+        (discarded, DropState.DISCARDED),
+    )
 
 
 def _filed(root: Path) -> Iterator[Path]:
@@ -71,27 +121,43 @@ def _folders(path: Path) -> list[Path]:
 
 def _records(path: Path) -> tuple[tuple[Record, ...], str]:
     try:
-        return read((path / layout.JOURNAL).read_bytes())[0], ""
+        return read_newest(path), ""
     except JournalDamaged as error:
         return (), str(error)
     except OSError as error:
         return (), f"its journal cannot be read ({error.strerror})"
 
 
-def _summary(box: Path, path: Path, filed: DropState | None) -> DropSummary:
+def _legible(path: Path, *, beginning: bool = False) -> list[Record]:
+    """For people only, nothing is decided by it: each line of the newest segment that is whole (`beginning`: up to the first that is not)."""
+    found: list[Record] = []
+    try:
+        lines = segments(path)[-1].read_bytes().splitlines()
+    except (OSError, IndexError):
+        return []
+    for line in lines:
+        try:
+            found.append(decode(line))
+        except (JournalDamaged, ValueError, KeyError, TypeError, RecursionError):
+            if beginning:
+                break
+    return found
+
+
+def _summary(box: Path, path: Path, put_away: DropState | None) -> DropSummary:
     records, trouble = _records(path)
-    drop = fold(path.name, records)
-    state = filed or (DropState.HELD if trouble else DropState.RUNNING)
+    drop = fold(path.name, _legible(path, beginning=True) if trouble else records)
+    state = put_away or (DropState.HELD if trouble else DropState.RUNNING)
     candidate = drop.candidate
     return DropSummary(
-        id=_id_of(path, drop),
+        id=id_in(path.name) or path.name,
         state=state,
         box=str(box),
         user=candidate.user if candidate else "",
         sidecar=candidate.sidecar.path if candidate else path.name,
         owner=drop.owner,
         step=drop.last,
-        why=trouble or _why(drop, filed),
+        why=trouble or _why(drop, put_away),
         since=drop.at,
         filesets=len(drop.filesets),
         images=sum(len((one.imported or {}).get("images", [])) for one in drop.good),
@@ -99,13 +165,10 @@ def _summary(box: Path, path: Path, filed: DropState | None) -> DropSummary:
     )
 
 
-def _id_of(path: Path, drop: Drop) -> str:
-    name = drop.id.rpartition("__")[2] if "__" in drop.id else path.name
-    return name.removesuffix(".failed")
-
-
-def _why(drop: Drop, filed: DropState | None) -> str:
+def _why(drop: Drop, put_away: DropState | None) -> str:
+    if put_away is DropState.DISCARDED:
+        return "set aside by an administrator"
     told = reports.failures(drop)
-    if told and filed is not DropState.DONE:  # what failed of it lies in failed/, and is told there
+    if told and put_away is not DropState.DONE:  # what failed of it lies in failed/, and is told there
         return "; ".join(text for _, failure in told for text in (failure.sentence, *failure.mistakes))
     return "; ".join(drop.attention)
