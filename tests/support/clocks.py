@@ -30,3 +30,27 @@ class HandClock:
 
     def jitter(self) -> float:
         return 0.5
+
+
+class HostClock:
+    """The clock of one machine: its hands may be set (`ahead`), and its monotonic seconds began when it was switched on."""
+
+    def __init__(self, world: HandClock) -> None:
+        self.world = world
+        self.ahead = 0.0
+        self.booted = 0.0
+
+    def now(self) -> datetime:
+        return self.world.now() + timedelta(seconds=self.ahead)
+
+    def monotonic(self) -> float:
+        return self.world.monotonic() - self.booted
+
+    def sleep(self, seconds: float) -> None:
+        self.world.sleep(seconds)
+
+    def token_bits(self, bits: int) -> int:
+        return self.world.token_bits(bits)
+
+    def jitter(self) -> float:
+        return self.world.jitter()

@@ -9,20 +9,18 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 from dropbox_import.daemon.box import BoxRunner
 from dropbox_import.daemon.keeper import SessionKeeper
-from dropbox_import.daemon.outage import Backoff, Outage
-from dropbox_import.daemon.sessions import SessionBook
 from dropbox_import.daemon.shared import Shared
-from dropbox_import.daemon.slots import Slots
 from dropbox_import.disk import observe
-from dropbox_import.settings import Box, Omero, Settings
+from dropbox_import.settings import Box, WaitForFiles
 from dropbox_import.spool import layout
-from dropbox_import.spool.identity import load_instance
 from dropbox_import.spool.layout import Layout, create_box
 from tests.support.clocks import HandClock
+from tests.support.lab_daemon import Daemon
 from tests.support.scripted import ScriptedWorkers, Server
 
 OURS = {layout.JOURNAL, layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION, layout.MARKER}
@@ -33,25 +31,62 @@ class Crash(BaseException):
 
 
 class Lab:
-    def __init__(self, folder: Path, *, boxes: int = 1, users: tuple[str, ...] = ("jdoe",), queued: bool = False) -> None:
+    """`hosts`: how many installations work on these boxes; what belongs to one (`workers`, `shared`, ...) is the first one's.
+
+    `min_free` and `refuse_after` are those of every box.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        boxes: int = 1,
+        users: tuple[str, ...] = ("jdoe",),
+        queued: bool = False,
+        hosts: int = 1,
+        min_free: int = 0,
+        refuse_after: float = 86400.0,
+    ) -> None:
         self.clock = HandClock()
-        self.queued = queued
         self.server = Server(self.clock)
         self.boxes = [folder / ("box" if number == 0 else f"box{number + 1}") for number in range(boxes)]
-        self.settings = Settings(
-            omero=Omero(host="localhost", user="importer"),
-            state_dir=folder / "state",
-            boxes=tuple(Box(path=path, quiet_period=1.0, scan_interval=3.0 if queued else 1.0, min_free=0) for path in self.boxes),
-            instance="lab",
-        )
+        patience = WaitForFiles(refuse_after=refuse_after)
+        interval = 3.0 if queued else 1.0
+        set_up = [
+            Box(path=path, quiet_period=1.0, scan_interval=interval, min_free=min_free, wait_for_files=patience) for path in self.boxes
+        ]
         for path in self.boxes:
             create_box(path, self.clock, users)
+        states = [folder / ("state" if number == 0 else f"state{number + 1}") for number in range(hosts)]
+        self.daemons = [Daemon(state, set_up, self.server, queued=queued) for state in states]
+        self.turning = self.daemons[0]
+        self.settings = self.daemons[0].settings
         self.box = self.boxes[0]
         self.layout = Layout(self.box)
         self.user_bytes: Counter[bytes] = Counter()
-        self.runner: BoxRunner | None = None
-        self.runners: list[BoxRunner] = []
         self.effects = 0
+
+    # --- the first daemon's -------------------------------------------------------------
+
+    @property
+    def workers(self) -> ScriptedWorkers:
+        return self.daemons[0].workers
+
+    @property
+    def shared(self) -> Shared:
+        return self.daemons[0].shared
+
+    @property
+    def keeper(self) -> SessionKeeper:
+        return self.daemons[0].keeper
+
+    @property
+    def runner(self) -> BoxRunner | None:
+        return self.daemons[0].runners[0] if self.daemons[0].runners else None
+
+    @property
+    def runners(self) -> list[BoxRunner]:
+        return [runner for daemon in self.daemons for runner in daemon.runners]
 
     # --- the user -----------------------------------------------------------------------
 
@@ -65,24 +100,10 @@ class Lab:
     # --- the daemon ---------------------------------------------------------------------
 
     def start(self) -> BoxRunner:
-        """A fresh daemon on what the disk and the server hold; whatever an earlier one knew in memory is gone."""
-        instance = load_instance(self.settings.state_dir, "lab", self.clock)
-        self.workers = ScriptedWorkers(self.server, instance.sessions, queued=self.queued)
-        backoff = Backoff((5.0,), 0.0, self.clock)
-        self.shared = Shared(
-            settings=self.settings,
-            instance=instance,
-            clock=self.clock,
-            workers=self.workers,  # type: ignore[arg-type]
-            book=SessionBook(instance.sessions, self.clock),
-            outage=Outage(backoff, self.clock),
-            backoff=backoff,
-            slots=Slots(4, self.clock),
-        )
-        self.runners = [BoxRunner(box, self.shared) for box in self.settings.boxes]
-        self.keeper = SessionKeeper(self.shared, self.runners)
-        self.runner = self.runners[0]
-        return self.runner
+        """All daemons anew."""
+        for daemon in self.daemons:
+            daemon.start()
+        return self.daemons[0].runners[0]
 
     def turns(self, most: int = 400) -> int:
         """Run until nothing moves any more; returns the turns that it took. What lies in drop/ has its quiet time."""
@@ -134,64 +155,59 @@ class Lab:
         observe.set_observer(observer)
 
     def _drop_handles(self) -> None:
-        for runner in self.runners:
-            for active in runner._active.values():
-                active.claim.close()
+        for daemon in self.daemons:
+            daemon.drop_handles()
 
     # --- queued: one thing after the other ------------------------------------------------
 
     def step(self, rng: random.Random, trouble: float = 0.0) -> None:
-        """One random thing that can happen next. Raises Crash where one was ordered."""
+        """One random thing that can happen next. Raises Crash where one was ordered: it is `turning` that ends."""
+        running = [daemon for daemon in self.daemons if daemon.running]
+        self.turning = daemon = running[0] if len(running) == 1 else rng.choice(running)
         self.server.tick()
         what = rng.random()
-        if what < 0.35:
-            rng.choice(self.runners).turn(0)
-        elif what < 0.9:
-            self.workers.deliver(rng, trouble)
-        elif what < 0.95:
-            self.keeper.tend()
-        elif self.server.late:
+        if what >= 0.95:
             self.server.land(rng)
+        elif 0.35 <= what < 0.9:
+            daemon.workers.deliver(rng, trouble, mute=daemon.stopped)
+        elif daemon.awake and what < 0.35:
+            rng.choice(daemon.runners).turn(0)
+        elif daemon.awake:
+            daemon.keeper.tend()
         self.clock.forward(rng.choice((0.0, 0.01, 0.1, 0.5, 1.0)))
 
     def gather(self, rng: random.Random, role: str, most: int) -> None:
-        """Go on until that many commands of a role are in flight beside each other, as far as they come together."""
-        for _ in range(60):
-            if sum(one.role == role for one in self.workers.flights) >= most:
-                return
-            rng.choice(self.runners).turn(0)
-            if rng.random() < 0.3:
-                self.workers.deliver(rng)
-            self.clock.forward(rng.choice((0.0, 0.1, 0.5)))
-            self.server.tick()
+        self.daemons[0].gather(rng, role, most)
 
     def kill(self, rng: random.Random) -> None:
-        """The daemon is dead, and its workers with it."""
+        """The first daemon is dead."""
         observe.set_observer(None)
-        self.workers.abandon(rng)
-        self._drop_handles()
-        self.runner, self.runners = None, []
+        self.daemons[0].kill(rng)
 
-    def calm(self, rng: random.Random, most: int = 1500) -> bool:
-        """Without faults, until all is at rest. False: it never came to rest."""
+    def calm(self, rng: random.Random, most: int = 1500, dead: Collection[Daemon] = ()) -> bool:
+        """Without faults, until all is at rest; all run but the `dead`. False: it never came to rest."""
         observe.set_observer(None)
         self.server.faults, self.server.up = False, True
         self.server.refuse.clear()
-        if not self.runners:
-            self.start()
+        daemons = [daemon for daemon in self.daemons if daemon not in dead]
+        for daemon in daemons:
+            daemon.stopped = False
+            if not daemon.running:
+                daemon.start()
         still, before = 0, -1
         for _ in range(most):
             self.server.tick()
-            for runner in rng.sample(self.runners, len(self.runners)):
-                runner.turn(0)
-            for _ in range(20):
-                if not self.workers.deliver(rng):
-                    break
-            self.keeper.tend()
+            for daemon in daemons:
+                for runner in rng.sample(daemon.runners, len(daemon.runners)):
+                    runner.turn(0)
+                for _ in range(20):
+                    if not daemon.workers.deliver(rng):
+                        break
+                daemon.keeper.tend()
             if rng.random() < 0.2:
                 self.server.land(rng)
             self.clock.forward(max(0.05, min(runner.pause() for runner in self.runners)))
-            busy = self.workers.flights or self.workers.answers or self.server.commands != before
+            busy = any(daemon.workers.flights or daemon.workers.answers for daemon in daemons) or self.server.commands != before
             still, before = 0 if busy else still + 1, self.server.commands
             if still > 4:
                 if self.at_rest():

@@ -41,7 +41,8 @@ def at_rest(lab: Lab) -> list[str]:
         told += _done(lab, folder)
     for folder in lab.filed("failed"):
         told += _failed(lab, folder)
-    idle = lab.shared.book.idle(frozenset(), 100.0, joinable=True)
+    running = [daemon for daemon in lab.daemons if daemon.running]
+    idle = [one for daemon in running for one in daemon.shared.book.idle(frozenset(), 100.0, joinable=True)]
     return [*told, *(f"the session {one.number} of {one.owner} is kept open for nothing" for one in idle)]
 
 
@@ -85,7 +86,7 @@ def _failed(lab: Lab, folder: Path) -> list[str]:
 
 
 def _unsaid(lab: Lab, said: dict[str, Any], *events: str) -> list[str]:
-    outboxes = [box / "inprogress" / lab.shared.instance.name / "outbox" for box in lab.boxes]
+    outboxes = [outbox for box in lab.boxes for outbox in (box / "inprogress").glob("*/outbox")]
     if any((outbox / f"{said['drop']}.{event}.json").exists() for outbox in outboxes for event in events):
         return []
     return [f"nobody was told of {said['drop']}"]

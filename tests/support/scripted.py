@@ -49,6 +49,7 @@ class ScriptedWorkers(Commands):
         self.incarnation = 1
         self.inspector = 0  # in queued mode inspections have a worker of their own
         self._last = 1
+        server.crews.append(self)
 
     def alive(self, incarnation: int) -> bool:
         return incarnation in (self.incarnation, self.inspector)
@@ -118,7 +119,7 @@ class ScriptedWorkers(Commands):
         token, server = command.args["token"], self.server
         session = server.sessions.get(command.args["session"])
         owner = session.owner if session is not None else ""
-        for one in self.flights:
+        for one in [flight for crew in server.crews for flight in crew.flights]:
             again = one.command.do == "begin" and (one.command.args["token"], self._owner(one.command)) == (token, owner)
             if again or (one.command.do == "commit" and (one.command.drop, one.command.key) == (command.drop, command.key)):
                 server.broken.append(f"begin of {token} beside a {one.command.do} of it")
@@ -129,8 +130,10 @@ class ScriptedWorkers(Commands):
         session = self.server.sessions.get(int(command.args.get("session") or 0))
         return session.owner if session is not None else ""
 
-    def deliver(self, rng: random.Random, trouble: float = 0.0) -> bool:
-        """Take one thing in flight on by a step. `trouble`: how probable it is that the server says no."""
+    def deliver(self, rng: random.Random, trouble: float = 0.0, *, mute: bool = False) -> bool:
+        """Take one thing in flight on by a step. `trouble`: how probable it is that the server says no. `mute`: nobody hears of it."""
+        if mute:
+            return self._unheard(rng, trouble)
         if self.answers and (not self.flights or rng.random() < 0.6):
             on_reply, reply = self.answers.pop(rng.randrange(len(self.answers)))
             on_reply(reply)
@@ -145,6 +148,14 @@ class ScriptedWorkers(Commands):
         self.flights.remove(flight)
         flight.on_reply(flight.reply)
         return True
+
+    def _unheard(self, rng: random.Random, trouble: float) -> bool:
+        """The daemon is stopped, its workers are not: what they were sent they do, and the answers stay in the pipe."""
+        waiting = [one for one in self.flights if one.reply is None]
+        if waiting:
+            flight = rng.choice(waiting)
+            flight.reply = self._outcome(flight, rng, trouble)
+        return bool(waiting)
 
     def _outcome(self, flight: Flight, rng: random.Random, trouble: float) -> Reply:
         command = flight.command
@@ -241,6 +252,7 @@ class ScriptedWorkers(Commands):
             if one.reply is None and one.role == "importer" and one.command.do in CHANGES:
                 self._half_done(one.command, rng)
         self.flights, self.answers = [], []
+        self.server.crews.remove(self)
 
     def _leave_behind(self, command: Command) -> None:
         session = int(command.args.get("session") or 0)

@@ -89,6 +89,7 @@ class Server:
         self.refuse: dict[str, DropboxImportError] = {}
         self.broken: list[str] = []
         self.happened: dict[str, int] = {}
+        self.crews: list[Any] = []  # the workers of every daemon
         self._next = 100
 
     # --- time ---------------------------------------------------------------------------

@@ -1,0 +1,85 @@
+"""One installation of the daemon in a lab: a state folder, workers, a runner for each box. Nothing of it moves by itself."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from dropbox_import.daemon.box import BoxRunner
+from dropbox_import.daemon.keeper import SessionKeeper
+from dropbox_import.daemon.outage import Backoff, Outage
+from dropbox_import.daemon.sessions import SessionBook
+from dropbox_import.daemon.shared import Shared
+from dropbox_import.daemon.slots import Slots
+from dropbox_import.settings import Box, Omero, Settings
+from dropbox_import.spool.identity import Instance, load_instance
+from tests.support.clocks import HostClock
+from tests.support.scripted import ScriptedWorkers, Server
+
+
+class Daemon:
+    """`runners` is empty while it does not run. A `stopped` one (SIGSTOP) runs and does nothing; its workers go on."""
+
+    def __init__(self, state: Path, boxes: Sequence[Box], server: Server, *, queued: bool = False) -> None:
+        self.server = server
+        self.queued = queued
+        self.stopped = False
+        self.clock = HostClock(server.clock)
+        self.settings = Settings(
+            omero=Omero(host="localhost", user="importer"), state_dir=state, boxes=tuple(boxes), instance=state.name.replace("state", "lab")
+        )
+        self.runners: list[BoxRunner] = []
+
+    @property
+    def running(self) -> bool:
+        return bool(self.runners)
+
+    @property
+    def awake(self) -> bool:
+        return self.running and not self.stopped
+
+    def identity(self) -> Instance:
+        return load_instance(self.settings.state_dir, self.settings.instance, self.clock)
+
+    def start(self) -> None:
+        """A fresh process on what the disk and the server hold; whatever an earlier one knew in memory is gone."""
+        instance = self.identity()
+        self.stopped = False
+        self.workers = ScriptedWorkers(self.server, instance.sessions, queued=self.queued)
+        backoff = Backoff((5.0,), 0.0, self.clock)
+        self.shared = Shared(
+            settings=self.settings,
+            instance=instance,
+            clock=self.clock,
+            workers=self.workers,  # type: ignore[arg-type]
+            book=SessionBook(instance.sessions, self.clock),
+            outage=Outage(backoff, self.clock),
+            backoff=backoff,
+            slots=Slots(4, self.clock),
+        )
+        self.runners = [BoxRunner(box, self.shared) for box in self.settings.boxes]
+        self.keeper = SessionKeeper(self.shared, self.runners)
+
+    def kill(self, rng: random.Random) -> None:
+        """It is dead, and its workers with it."""
+        self.workers.abandon(rng)
+        self.drop_handles()
+        self.runners, self.stopped = [], False
+
+    def drop_handles(self) -> None:
+        for runner in self.runners:
+            for active in runner._active.values():
+                active.claim.close()
+
+    def gather(self, rng: random.Random, role: str, most: int) -> None:
+        """Go on until that many commands of a role are in flight beside each other, as far as they come together."""
+        for _ in range(60):
+            if sum(one.role == role for one in self.workers.flights) >= most:
+                return
+            if not self.stopped:
+                rng.choice(self.runners).turn(0)
+            if rng.random() < 0.3:
+                self.workers.deliver(rng, mute=self.stopped)
+            self.server.clock.forward(rng.choice((0.0, 0.1, 0.5)))
+            self.server.tick()
