@@ -16,7 +16,8 @@ DropboxImportError            each: code, plain sentence, hint
 │   ├── AccessDenied          the service account may not read, move or log in
 │   └── Paused                an administrator or the load guard holds work back
 ├── OutcomeUnknown            a call may or may not have taken effect: ask the server first
-├── ClaimLost                 a peer won, or we were fenced: drop the work in silence
+├── ClaimLost                 a peer won: drop the work in silence
+│   └── ClaimTaken            another instance, or an administrator by hand, took the claim from us: touch nothing of it
 └── JournalDamaged            hold this drop, alert the administrator, touch nothing
 
 Anything else is a bug: logged with its traceback; the drop waits, the others go on.
@@ -125,6 +126,10 @@ class OutcomeUnknown(DropboxImportError):
 
 class ClaimLost(DropboxImportError):
     code = "claim-lost"
+
+
+class ClaimTaken(ClaimLost):
+    code = "claim-taken"
 
 
 class JournalDamaged(DropboxImportError):

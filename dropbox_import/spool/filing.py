@@ -13,7 +13,7 @@ from dropbox_import.plain import from_plain, to_plain
 from dropbox_import.spool import layout, reports
 from dropbox_import.spool.claim import Claim, kept_name, load, restore_modes
 from dropbox_import.spool.fold import Drop, Failure
-from dropbox_import.spool.journal import Journal, Record
+from dropbox_import.spool.journal import Journal, Record, vouch
 from dropbox_import.strict_yaml import dump
 
 SPLIT_SUFFIX = ".failed"
@@ -44,7 +44,6 @@ def split(claim: Claim, clock: Clock) -> None:
             modes = [mode for mode in claim.drop.modes or () if _belongs(str(mode["path"]), unwanted, claim)]
             found = [Record(kind, data) for kind, data in (("resolved", claim.drop.resolved), ("target", claim.drop.target)) if data]
             other.append(Record("seal", {"modes": modes}), Record("claimed"), *found, _story(claim.drop), Record("messages"))
-        other.close()
     claim.append(Record("split-done"))
 
 
@@ -64,14 +63,16 @@ def _second_claim(claim: Claim, beside: Path, unwanted: tuple[str, ...], clock: 
             _copy(source, beside / layout.REFERENCES / source.relative_to(references))
     if not (beside / layout.MEMBERS).is_dir():
         files.make_dir(beside / layout.MEMBERS, 0o700)
-    if (beside / layout.JOURNAL).exists():
-        other = load(claim.box, beside, clock)
-    else:
-        other = Claim(claim.box, beside, Journal.create(beside / layout.JOURNAL, clock))
+    other = load(claim.box, beside, clock)
+    if other.journal is None:
+        other = Claim(claim.box, beside, Journal.create(beside, clock))
     if other.drop.candidate is None:
         candidate = claim.drop.candidate
         assert candidate is not None
-        mine = replace(candidate, members=tuple(one for one in candidate.members if one.path in unwanted), whole_folders=())
+        wrong = frozenset(unwanted)
+        elsewhere = (*candidate.elsewhere, *(one.path for one in candidate.members if one.path not in wrong))
+        members = tuple(one for one in candidate.members if one.path in wrong)
+        mine = replace(candidate, members=members, whole_folders=(), elsewhere=elsewhere)
         intent = {"instance": claim.drop.instance, "seen": claim.drop.seen, "candidate": to_plain(mine), "part_of": claim.drop.id}
         other.append(Record("intent", intent))
     return other
@@ -100,8 +101,11 @@ def _data(failure: Failure) -> dict[str, object]:
     return {"code": failure.code, "sentence": failure.sentence, "hint": failure.hint, "mistakes": list(failure.mistakes)}
 
 
-def file(claim: Claim) -> Path:
-    """F1: write what the folder is to say, give the modes back, rename it to done/ or failed/. Returns its new place."""
+def file(claim: Claim, key: bytes) -> Path:
+    """F1: write what the folder is to say, give the modes back, rename it to done/ or failed/. Returns its new place.
+
+    The last record vouches, with the instance's `key`, for the journal: from now on users may write in the folder.
+    """
     drop = claim.drop
     candidate = drop.candidate
     assert candidate is not None
@@ -111,12 +115,11 @@ def file(claim: Claim) -> Path:
         if claim.kept_sidecar.name != kept_name(candidate.sidecar.path) or not claim.kept_sidecar.exists():
             raise FileNotFoundError(f"{claim.kept_sidecar} should be in the claim")
         _write_reports(claim, part, failed)
-        claim.append(Record("file", {"to": _free_place(claim, failed)}))
+        _choose_place(claim, failed, key)
     target = claim.box.box / claim.drop.destination
     if target.exists():  # somebody made that name since it was recorded
-        claim.append(Record("file", {"to": _free_place(claim, failed)}))
+        _choose_place(claim, failed, key)
         target = claim.box.box / claim.drop.destination
-    claim.close()
     claim.path.stat()  # nothing is made where the box cannot be seen
     if not target.parent.is_dir():  # somebody tidied up the empty month
         files.make_dirs(target.parent, _user_mode(claim.box.drop / candidate.user))
@@ -127,13 +130,19 @@ def file(claim: Claim) -> Path:
     return target
 
 
+def _choose_place(claim: Claim, failed: bool, key: bytes) -> None:
+    assert claim.journal is not None
+    to = _free_place(claim, failed)
+    claim.append(Record("file", {"to": to, "mac": vouch(claim.journal.records, to, key)}))
+
+
 def _write_reports(claim: Claim, part: str, failed: bool) -> None:
     drop = claim.drop
     candidate = drop.candidate
     assert candidate is not None
     files.replace(claim.path / layout.RESULT, dump(reports.result(drop, part=part)).encode("utf-8", "backslashreplace"))
     if failed:
-        where = f"drop/{candidate.folder}"
+        where = f"drop/{candidate.home}"
         files.replace(claim.path / layout.REASON, reports.reason(drop, where).encode("utf-8", "backslashreplace"))
     elif text := reports.attention(drop):
         files.replace(claim.path / layout.ATTENTION, text.encode("utf-8", "backslashreplace"))

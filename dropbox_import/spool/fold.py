@@ -1,9 +1,9 @@
 """The state of a drop is a fold over its journal; nothing else remembers it.
 
-Intents (written and synced before the act): intent, seal, release, begin, commit, discard,
-making, split, failed, file. Results (written after it): claimed, inspected, resolved, target,
-looked-up, begun, uploaded, committed, answered, imported, annotated, discarded,
-fileset-failed, messages, split-done. Counted: death, refused. `lost`: nobody holds the attempt any more.
+Orders of an administrator, each the beginning of an epoch: reopened, adopted.
+Intents (written and synced before the act): intent, seal, release, begin, commit, discard, making, split, failed, file.
+Results (written after it): claimed, inspected, resolved, target, looked-up, begun, uploaded, committed, answered, imported,
+annotated, discarded, fileset-failed, messages, split-done. Counted: death, refused. `lost`: nobody holds the attempt any more.
 `reinspect`, `unresolve`, `try-again`: an earlier result no longer counts. `attention` is told to people.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from dropbox_import.model import Candidate, FilesetPlan, Inspection
+from dropbox_import.model import Candidate, FileFacts, FilesetPlan, Inspection
 from dropbox_import.plain import from_plain
 from dropbox_import.spool.journal import Record
 
@@ -54,6 +54,7 @@ class Attempt:
 class FilesetState:
     """One fileset of a drop.
 
+    `attempts` counts through; those `before` the drop was begun anew by an administrator count no more.
     `looked` is the newest look-up, None when something happened since and it must be asked again.
     `fences` are sessions in which a call of ours may still land: they must be seen ended before a new
     attempt. `error` is the server's last refusal, until the next attempt. `sent` is what was uploaded, by the
@@ -64,6 +65,7 @@ class FilesetState:
 
     plan: FilesetPlan
     attempts: int = 0
+    before: int = 0
     attempt: Attempt | None = None
     fences: tuple[int, ...] = ()
     error: dict[str, Any] | None = None
@@ -85,11 +87,15 @@ class FilesetState:
         return self.failure is not None or (self.imported is not None and self.annotated is not None)
 
     @property
+    def tries(self) -> int:
+        return self.attempts - self.before
+
+    @property
     def clean(self) -> bool:
         """Nothing of it is on the server, nor can anything still land there."""
         if self.attempt is not None or self.imported is not None or self.discarding is not None:
             return False
-        if not self.attempts:
+        if not self.tries:
             return True
         looked = self.looked
         return looked is not None and not looked["attempts"] and all(str(number) in looked["ended"] for number in self.fences)
@@ -100,6 +106,7 @@ class Drop:
     """Everything the journal says of one drop.
 
     `making`: the session in which its containers, or annotations of them, may still land.
+    `again`: it was filed and taken back by an administrator, so that its files are in the claim already.
     `part_of`: it is the failed part of that drop, and `failed_parts` are its failures with their files.
     """
 
@@ -108,6 +115,7 @@ class Drop:
     candidate: Candidate | None = None
     seen: str = ""
     part_of: str = ""
+    again: bool = False
     modes: tuple[dict[str, Any], ...] | None = None
     claimed: bool = False
     release: Failure | None = None
@@ -204,7 +212,6 @@ def failure_of(data: dict[str, Any]) -> Failure:
 
 # Records that say all by their kind.
 _PLAIN: dict[str, dict[str, Any]] = {
-    "claimed": {"claimed": True},
     "reinspect": {"inspection": None},
     "unresolve": {"resolved": None, "target": None},
     "messages": {"messages": True},
@@ -225,6 +232,13 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
                 seen=data.get("seen", ""),
                 part_of=data.get("part_of", ""),
             )
+        case "reopened":
+            kept = {key: FilesetState(one.plan, one.attempts, one.attempts) for key, one in drop.filesets.items()}
+            return Drop(drop.id, data["instance"], drop.candidate, data["seen"], again=True, filesets=kept)
+        case "adopted":
+            return replace(drop, instance=data["by"])
+        case "claimed":
+            return _claimed(drop, data)
         case "seal":
             return replace(drop, modes=tuple(data["modes"]))
         case "release":
@@ -235,7 +249,8 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
             known = {plan.key: drop.filesets.get(plan.key, FilesetState(plan)) for plan in inspection.filesets}
             found = {plan.key: replace(known[plan.key], plan=plan) for plan in inspection.filesets}
             left = {key: replace(one, vanished=True) for key, one in drop.filesets.items() if key not in found and not one.clean}
-            return replace(drop, inspection=inspection, inspections=drop.inspections + 1, filesets={**found, **left, **imported})
+            filesets = {**found, **left, **imported}
+            return replace(drop, inspection=inspection, inspections=drop.inspections + 1, deaths=0, filesets=filesets)
         case "resolved":
             return replace(drop, resolved=data)
         case "target":
@@ -254,6 +269,15 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
         case "file":
             return replace(drop, destination=data["to"])
     return drop
+
+
+def _claimed(drop: Drop, data: dict[str, Any]) -> Drop:
+    """The files are in the claim. Of a drop that is tried again those count that are in it now, whatever it had once."""
+    candidate = drop.candidate
+    if drop.again and candidate is not None:
+        found = tuple(from_plain(FileFacts, one) for one in data["members"])
+        candidate = replace(candidate, members=found, whole_folders=(), base="", refs_base="", leftovers=())
+    return replace(drop, claimed=True, candidate=candidate)
 
 
 def _fileset_step(state: FilesetState, record: Record) -> FilesetState:
@@ -291,7 +315,7 @@ def _fileset_step(state: FilesetState, record: Record) -> FilesetState:
         case "discarded":
             return replace(state, discarding=None, attempt=None, looked=None)
         case "imported":
-            return replace(state, imported=data, attempt=None, looked=None)
+            return replace(state, imported=data, attempt=None, deaths=0, looked=None)
         case "making":
             return replace(state, making=data["session"])
         case "annotated":

@@ -4,11 +4,19 @@ A record is durable when `append` with `sync=True` has returned. A torn tail (a 
 middle of the last line, or a file that grew without its bytes) is cut before the next append.
 Any other damage raises JournalDamaged: then nothing of that drop is touched. The daemon is the
 only writer.
+
+A journal goes on in a new segment (`journal-0002.jsonl`, with all records so far) where the old
+file cannot be trusted any more: after a sync that failed, and where another instance, which may
+not know it yet, still has its hand on the old one. The newest segment counts, and in it each line
+of an older epoch than the line before is ignored.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
+import re
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from dropbox_import.clock import Clock
+from dropbox_import.disk import files
 from dropbox_import.disk.files import Appender
 from dropbox_import.errors import JournalDamaged
 
 VERSION = 1
+_SEGMENT = re.compile(r"journal(?:-(\d{4,}))?\.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,9 @@ def read(raw: bytes, name: str = "journal.jsonl") -> tuple[tuple[Record, ...], i
             if end < 0:
                 raise ValueError("no end of line")
             record = decode(raw[good:end])
+            if records and record.epoch < records[-1].epoch:  # by an instance from which the drop was taken
+                good = end + 1
+                continue
             if record.number != len(records) + 1:
                 raise ValueError("out of sequence")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -86,46 +99,91 @@ def read(raw: bytes, name: str = "journal.jsonl") -> tuple[tuple[Record, ...], i
     return tuple(records), good
 
 
-class Journal:
-    """The journal of one claim, open for appending."""
+def segments(folder: Path) -> tuple[Path, ...]:
+    """The segments of the journal in a claim, the newest last. Raises OSError."""
+    found = [(int(match[1] or 1), path) for path in folder.iterdir() if (match := _SEGMENT.fullmatch(path.name)) is not None]
+    return tuple(path for _, path in sorted(found))
 
-    def __init__(self, path: Path, clock: Clock, records: Sequence[Record], appender: Appender) -> None:
+
+def read_newest(folder: Path) -> tuple[Record, ...]:
+    """What the journal in a claim says, without touching it; () where there is none. Raises JournalDamaged, OSError."""
+    found = segments(folder)
+    return read(found[-1].read_bytes(), found[-1].name)[0] if found else ()
+
+
+def vouch(records: Sequence[Record], to: str, key: bytes) -> str:
+    """What only the holder of `key` could write below these records about their drop's filing at `to`."""
+    return hmac.new(key, b"".join(map(encode, records)) + to.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
+
+
+def vouched(records: Sequence[Record], key: bytes) -> bool:
+    """Whether these records of a filed drop are, to the last one, what the holder of `key` wrote."""
+    if not records or records[-1].kind != "file":
+        return False
+    said = records[-1].data
+    return hmac.compare_digest(str(said.get("mac", "")), vouch(records[:-1], str(said.get("to", "")), key))
+
+
+class Journal:
+    """The journal of one claim. Between two appends nothing of it is open, so that ten thousand claims cost no descriptors."""
+
+    def __init__(self, path: Path, clock: Clock, records: Sequence[Record]) -> None:
         self.path = path
         self.records: tuple[Record, ...] = tuple(records)
+        self.unsure = False  # a sync failed: what this file shows may not be on the disk
         self._clock = clock
-        self._appender = appender
 
     @classmethod
-    def create(cls, path: Path, clock: Clock) -> Journal:
-        return cls(path, clock, (), Appender(path, create=True))
+    def create(cls, folder: Path, clock: Clock) -> Journal:
+        path = folder / "journal.jsonl"
+        Appender(path, create=True).close()
+        return cls(path, clock, ())
 
     @classmethod
-    def open(cls, path: Path, clock: Clock) -> Journal:
-        """Read it and cut a torn tail. Raises JournalDamaged, OSError."""
-        raw = path.read_bytes()
-        records, good = read(raw, path.name)
-        appender = Appender(path, create=False)
+    def open(cls, folder: Path, clock: Clock) -> Journal | None:
+        """Read the newest segment and cut a torn tail; None where there is no journal. Raises JournalDamaged, OSError."""
+        found = segments(folder)
+        if not found:
+            return None
+        raw = found[-1].read_bytes()
+        records, good = read(raw, found[-1].name)
         if good < len(raw):
-            appender.truncate(good)
-            appender.sync()
-        return cls(path, clock, records, appender)
+            with Appender(found[-1], create=False) as appender:
+                appender.truncate(good)
+                appender.sync()
+        return cls(found[-1], clock, records)
 
     def append(self, records: Iterable[Record], *, sync: bool = True) -> None:
         """Write the records with one sync for all.
 
         Raises OSError: then none of them may be acted on, and the journal must be opened anew.
         """
-        last = self.records[-1] if self.records else None
-        number, epoch = (last.number, last.epoch) if last else (0, 1)
-        at = self._clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        fresh = []
-        for record in records:
-            number += 1
-            fresh.append(Record(record.kind, record.data, record.key, record.attempt, number, epoch, at))
-        self._appender.append(b"".join(encode(record) for record in fresh))
-        if sync:
-            self._appender.sync()
-        self.records += tuple(fresh)
+        fresh = self._numbered(records, 0)
+        with Appender(self.path, create=False) as appender:
+            appender.append(b"".join(encode(record) for record in fresh))
+            if sync:
+                try:
+                    appender.sync()
+                except OSError:
+                    self.unsure = True
+                    raise
+        self.records += fresh
 
-    def close(self) -> None:
-        self._appender.close()
+    def new_segment(self, records: Iterable[Record] = ()) -> None:
+        """Go on in a fresh file with all that is known, and with `records` as the beginning of a new epoch. Raises OSError."""
+        fresh = self._numbered(records, 1)
+        last = _SEGMENT.fullmatch(self.path.name)
+        number = int(last[1] or 1) if last else 1
+        path = self.path.with_name(f"journal-{number + 1:04}.jsonl")
+        files.replace(path, b"".join(encode(record) for record in (*self.records, *fresh)))
+        self.path, self.unsure = path, False
+        self.records += fresh
+
+    def _numbered(self, records: Iterable[Record], epochs: int) -> tuple[Record, ...]:
+        last = self.records[-1] if self.records else None
+        number, epoch = (last.number, last.epoch + epochs) if last else (0, 1)
+        at = self._clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return tuple(
+            Record(record.kind, record.data, record.key, record.attempt, number + place, epoch, at)
+            for place, record in enumerate(records, 1)
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,18 +11,19 @@ from pathlib import Path
 from dropbox_import.clock import Clock
 from dropbox_import.disk import files
 from dropbox_import.errors import ShareUnavailable
+from dropbox_import.model import DROP_ID
 
 MARKER = ".dropbox-import-box"
-JOURNAL = "journal.jsonl"
+JOURNAL = "journal.jsonl"  # its first segment
 MEMBERS = "d"
 REFERENCES = "refs"
 RESULT = "result.yaml"
 REASON = "REASON.txt"
 ATTENTION = "ATTENTION.txt"
 REQUEST = "request.json"
+EARLIER = "earlier"  # what an earlier filing left in a folder that was moved back to drop/
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
-_ID = re.compile(r"\d{8}-\d{6}-[a-z2-7]{10}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,10 @@ class Layout:
     def failed(self) -> Path:
         return self.box / "failed"
 
+    @property
+    def discarded(self) -> Path:
+        return self.box / "discarded"
+
     def instance(self, name: str) -> Path:
         return self.inprogress / name
 
@@ -70,7 +74,7 @@ def new_id(clock: Clock) -> str:
 
 
 def is_id(name: str) -> bool:
-    return _ID.fullmatch(name.removesuffix(".failed")) is not None
+    return DROP_ID.fullmatch(name.removesuffix(".failed")) is not None
 
 
 def month_of(drop_id: str) -> str:

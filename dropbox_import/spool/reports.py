@@ -55,11 +55,14 @@ def result(drop: Drop, *, part: str = "") -> dict[str, Any]:
         "user": drop.candidate.user if drop.candidate else "",
         "owner": drop.owner,
         "group": resolved.get("group", ""),
+        **_first_seen(drop),
         "seen": drop.seen,
         "ended": drop.at,
     }
     if part:
         said["other_part"] = "failed" if part == "done" else "done"
+    if elsewhere := [*(drop.candidate.elsewhere if drop.candidate else ()), *((drop.split or ()) if part == "done" else ())]:
+        said["other_files"] = elsewhere
     if target:
         keys = ("project", "project_name", "dataset", "dataset_name")
         said["target"] = {key: target[key] for key in keys if target.get(key) is not None}
@@ -81,6 +84,14 @@ def result(drop: Drop, *, part: str = "") -> dict[str, Any]:
     if request is not None and request.extra:
         said["x"] = to_plain(request.extra)
     return said
+
+
+def _first_seen(drop: Drop) -> dict[str, str]:
+    """What intake needs so that a folder that is moved back gets the same names again."""
+    if drop.candidate is None:
+        return {}
+    told = {"dropped": drop.candidate.dropped or f"{drop.candidate.folder}/{drop.candidate.sidecar.path}"}
+    return told | ({"dated": drop.candidate.dated} if drop.candidate.dated else {})
 
 
 def _failed(paths: tuple[str, ...], failure: Failure) -> dict[str, Any]:
@@ -122,13 +133,17 @@ def reason(drop: Drop, where: str) -> str:
             lines.append(f"What to do: {_sentence(failure.hint[:1].upper() + failure.hint[1:])}")
         lines.append("")
     if drop.claimed and drop.candidate and drop.candidate.members:
-        lines.append(f'Nothing in this folder is in OMERO. When it is mended, move what is in "d" and then the sidecar back into {where}.')
+        ways = f'or move what is in "d" and then the sidecar back into {where}' if whole else "as it is; a copy of it will do"
+        user = drop.candidate.user
+        lines.append(f"Nothing in this folder is in OMERO. When it is mended, put this whole folder back into drop/{user}, {ways}.")
     else:
         lines.append(
             f"Only the sidecar was taken; the images, if any, are still in {where}. When this is mended, save the sidecar there again."
         )
     if not whole:
-        lines.append("The other images of this drop are in OMERO; their files lie in the folder of the same name under done/.")
+        lines.append(
+            "The other images of this drop are in OMERO, and are not waited for; their files lie in the folder of the same name under done/."
+        )
     lines += ["", f"Drop {drop.id.removesuffix('.failed')}, owner {drop.owner or '(unknown)'}."]
     return "\n".join(lines) + "\n"
 

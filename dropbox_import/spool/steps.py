@@ -166,6 +166,8 @@ def _running(state: FilesetState, attempt: Attempt, world: World) -> set[Step]:
     key = state.plan.key
     if state.refused >= MOST_TRIES and attempt.phase is Phase.BEGUN:
         return {Step(Do.LOSE, key)}
+    if state.deaths >= MOST_TRIES and attempt.phase in (Phase.COMMIT, Phase.COMMITTED):
+        return {Step(Do.LOSE, key)}  # who asks for it dies: what became of it is looked up
     if (key, attempt.number) in world.held:
         match attempt.phase:
             case Phase.BEGUN:
@@ -223,7 +225,7 @@ def _again(drop: Drop, state: FilesetState, world: World, group: str) -> set[Ste
     key = state.plan.key
     if state.error is not None:
         kind = by_class_name(state.error.get("class", ""))
-        worn_out = state.attempts >= MOST_TRIES
+        worn_out = state.tries >= MOST_TRIES
         if issubclass(kind, TargetUnusable) and not worn_out:
             return {Step(Do.UNRESOLVE, key)} if _others_rest(drop, key) else set()
         if issubclass(kind, Rejected) or (worn_out and not issubclass(kind, TryLater)):

@@ -37,6 +37,8 @@ SAYS = {
     "split": "it is filed in two parts",
     "split-done": "the failed part has its own folder",
     "file": "it is filed",
+    "reopened": "an administrator had it tried again",
+    "adopted": "it was taken over from another instance",
 }
 
 DETAILS = frozenset({"seal", "looked-up", "lost", "messages", "split-done", "commit", "committed", "answered", "begin", "death", "file"})

@@ -83,7 +83,6 @@ def test_a_disk_error_at_any_effect_is_waited_out(tmp_path: Path, case: str, num
         observe.set_observer(None)
         lab.clock.forward(700)  # a drop that could not be taken is left alone for ten minutes
         lab.turns()
-        lab._drop_handles()
         with counted(f"the disk refuses ({errno.errorcode[number]})", f"effect {point} of {effects}"):
             lab.check(imported, sidecar_copies=copies)
 
@@ -101,6 +100,5 @@ def test_a_worker_lost_at_every_command_is_survived(tmp_path: Path, case: str, h
         lab.turns(60)
         lab.server.land()
         lab.turns()
-        lab._drop_handles()
         with counted(f"a worker dies, its command's effect {how}", f"{number} of {commands}"):
             lab.check(imported, sidecar_copies=copies)

@@ -148,7 +148,6 @@ def test_a_full_disk_when_a_session_is_joined_is_waited_out(lab: Lab, monkeypatc
     lab.server.refuse["poll"] = ServerUnavailable("The connection was lost", code="connection-lost")
     lab.start()
     lab.turns(20)
-    lab._drop_handles()
     lab.server.refuse.clear()
     lab.start()
     reconcile = lab.runner._pipeline._replies.reconcile  # type: ignore[union-attr]

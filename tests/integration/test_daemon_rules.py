@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dropbox_import.errors import NotAllowed, ServerUnavailable, TargetUnusable
-from dropbox_import.spool import claim as claims
+from dropbox_import.spool import taking
+from dropbox_import.spool.claim import Claim
 from tests.support.lab import Lab
 
 SIDECAR = "target: {dataset: HeLa}\n"
@@ -99,14 +100,14 @@ def test_the_same_submission_twice_is_imported_once(lab: Lab) -> None:
 
 def test_a_sidecar_that_changes_while_it_is_taken_is_put_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
-    take, changed = claims.take, SIDECAR + "rating: 5\n"
+    take, changed = taking.take, SIDECAR + "rating: 5\n"
 
     def edited(*args: object) -> object:
         claim = take(*args)  # type: ignore[arg-type]
         (lab.layout.drop / "jdoe/a.yaml").write_text(changed)
         return claim
 
-    monkeypatch.setattr(claims, "take", edited)
+    monkeypatch.setattr(taking, "take", edited)
     lab.start()
     lab.turns(12)
     assert (lab.layout.drop / "jdoe/a.yaml").read_text() == changed
@@ -120,14 +121,14 @@ def test_a_sidecar_that_changes_while_it_is_taken_is_put_back(lab: Lab, monkeypa
 
 def test_a_name_that_is_taken_meanwhile_is_not_overwritten(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.drop("a.yaml", SIDECAR, {"a.tif": b"first"})
-    take_members = claims._take_members
+    take_members = taking._take_members
 
-    def vanish(claim: claims.Claim, candidate: object) -> object:
+    def vanish(claim: Claim, candidate: object) -> object:
         trouble = take_members(claim, candidate)  # type: ignore[arg-type]
         (lab.layout.drop / "jdoe/a.tif").write_bytes(b"second")
-        return trouble or claims._release("file-vanished", "b.tif vanished")
+        return trouble or taking._release("file-vanished", "b.tif vanished")
 
-    monkeypatch.setattr(claims, "_take_members", vanish)
+    monkeypatch.setattr(taking, "_take_members", vanish)
     lab.start()
     lab.turns(40)
     filed = lab.filed("failed")
@@ -177,7 +178,6 @@ def test_a_damaged_journal_holds_that_drop_and_no_other(lab: Lab) -> None:
     lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
     lab.start()
     lab.turns(20)
-    lab._drop_handles()
     journal = next(lab.layout.inprogress.glob("*/*/journal.jsonl"))
     journal.write_bytes(journal.read_bytes().replace(b'"claimed"', b'"clXimed"'))
     damaged = sorted((path, path.read_bytes()) for path in lab.files_below(journal.parent))
@@ -238,7 +238,7 @@ def test_a_folder_swapped_for_a_link_after_the_look_brings_nobody_elses_file(lab
     secret.mkdir()
     (secret / "1.tif").write_bytes(b"of somebody else")
     lab.drop("run.yaml", "target: {dataset: HeLa}\nfiles: {include: [sub/1.tif]}\n", {"sub/1.tif": b"mine"})
-    take = claims.take
+    take = taking.take
     home = lab.layout.drop / "jdoe"
 
     def swapped(*args: object) -> object:
@@ -248,7 +248,7 @@ def test_a_folder_swapped_for_a_link_after_the_look_brings_nobody_elses_file(lab
             (home / "sub").symlink_to(secret)
         return claim
 
-    monkeypatch.setattr(claims, "take", swapped)
+    monkeypatch.setattr(taking, "take", swapped)
     lab.start()
     lab.turns(30)
     assert (secret / "1.tif").read_bytes() == b"of somebody else"

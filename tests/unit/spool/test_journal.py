@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropbox_import.disk import observe
+from dropbox_import.disk.files import Appender
 from dropbox_import.errors import JournalDamaged
-from dropbox_import.spool.journal import Journal, Record, decode, encode, read
+from dropbox_import.spool.journal import Journal, Record, decode, encode, read, vouch, vouched
 from tests.support.clocks import HandClock
 
 values = st.recursive(
@@ -55,9 +58,9 @@ def test_a_flipped_bit_never_gives_a_record_that_was_not_written(place: int, bit
 def test_a_torn_tail_is_cut_before_the_next_record(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_bytes(lines(2) + b'{"v":1,"e":1,"n":3')
-    journal = Journal.open(path, HandClock())
+    journal = Journal.open(tmp_path, HandClock())
+    assert journal is not None
     journal.append([Record("next")])
-    journal.close()
     assert [record.kind for record in read(path.read_bytes())[0]] == ["kind-1", "kind-2", "next"]
 
 
@@ -66,7 +69,7 @@ def test_damage_in_the_middle_is_told_and_nothing_is_changed(tmp_path: Path) -> 
     raw = lines(3).replace(b"kind-2", b"kind-X")
     path.write_bytes(raw)
     with pytest.raises(JournalDamaged, match="damaged after record 1"):
-        Journal.open(path, HandClock())
+        Journal.open(tmp_path, HandClock())
     assert path.read_bytes() == raw
 
 
@@ -85,11 +88,61 @@ def test_a_gap_in_the_numbers_is_damage() -> None:
 
 def test_records_of_one_moment_share_one_sync(tmp_path: Path) -> None:
     seen: list[str] = []
-    journal = Journal.create(tmp_path / "journal.jsonl", HandClock())
+    journal = Journal.create(tmp_path, HandClock())
     observe.set_observer(lambda when, what, path: seen.append(what) if when == "before" else None)
     try:
         journal.append([Record("one"), Record("two"), Record("three")])
     finally:
         observe.set_observer(None)
-        journal.close()
     assert seen.count("sync") == 1
+
+
+def test_a_new_segment_holds_all_and_counts_alone(tmp_path: Path) -> None:
+    journal = Journal.create(tmp_path, HandClock())
+    journal.append([Record("one"), Record("two")])
+    journal.new_segment()
+    journal.append([Record("three")])
+    with Appender(tmp_path / "journal.jsonl", create=False) as stranger:
+        stranger.append(b"what somebody writes who still has the old file\n")
+    again = Journal.open(tmp_path, HandClock())
+    assert again is not None and again.path.name == "journal-0002.jsonl"
+    assert [(one.kind, one.number, one.epoch) for one in again.records] == [("one", 1, 1), ("two", 2, 1), ("three", 3, 1)]
+
+
+def test_lines_of_an_older_epoch_are_ignored(tmp_path: Path) -> None:
+    journal = Journal.create(tmp_path, HandClock())
+    journal.append([Record("one")])
+    journal.new_segment([Record("adopted")])
+    stale = encode(Record("begin", number=2, epoch=1))
+    with Appender(journal.path, create=False) as stranger:
+        stranger.append(stale)
+    journal.append([Record("next")])
+    records = read(journal.path.read_bytes())[0]
+    assert [(one.kind, one.number, one.epoch) for one in records] == [("one", 1, 1), ("adopted", 2, 2), ("next", 3, 2)]
+
+
+def test_a_sync_that_failed_leaves_the_journal_unsure(tmp_path: Path) -> None:
+    journal = Journal.create(tmp_path, HandClock())
+
+    def broken(when: str, what: str, path: Path) -> None:
+        if (when, what) == ("before", "sync"):
+            raise OSError(errno.EIO, "broken")
+
+    observe.set_observer(broken)
+    try:
+        with pytest.raises(OSError, match="broken"):
+            journal.append([Record("one")])
+    finally:
+        observe.set_observer(None)
+    assert journal.unsure and journal.records == ()
+
+
+def test_only_the_holder_of_the_key_vouches_for_a_filed_journal() -> None:
+    records = tuple(Record(f"kind-{number}", number=number) for number in (1, 2))
+    filed = (*records, Record("file", {"to": "failed/x", "mac": vouch(records, "failed/x", b"key")}, number=3))
+    assert vouched(filed, b"key")
+    assert not vouched(filed, b"another key")
+    assert not vouched(records, b"key")
+    assert not vouched((*records[:1], filed[2]), b"key")
+    assert not vouched((*filed[:2], replace(filed[2], data={**filed[2].data, "to": "done/x"})), b"key")
+    assert not vouched((*filed, Record("claimed", number=4)), b"key")

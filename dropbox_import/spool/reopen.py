@@ -1,0 +1,128 @@
+"""Taking a filed drop back to be tried again, by order of an administrator.
+
+Its journal lay where a user could write, so it is believed only if its last record vouches for it; else, and where its
+sidecar was corrected meanwhile, the folder goes back to drop/ as if its user had moved it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from dropbox_import.clock import Clock
+from dropbox_import.disk import files
+from dropbox_import.disk.facts import NotAPlainFile, read_below
+from dropbox_import.errors import DropboxImportError, JournalDamaged
+from dropbox_import.spool import layout
+from dropbox_import.spool.claim import Claim, kept_name, load
+from dropbox_import.spool.fold import Drop, fold
+from dropbox_import.spool.identity import Instance
+from dropbox_import.spool.journal import Record, read_newest, segments, vouched
+from dropbox_import.spool.layout import Layout
+
+_ID_IN_NAME = re.compile(r"__(\d{8}-\d{6}-[a-z2-7]{10})(?:-\d+)?$")
+
+
+class NotVouched(DropboxImportError):
+    """The journal of a filed folder cannot be gone on with; why is said in the sentence."""
+
+    code = "not-vouched"
+
+
+def id_of(folder: Path) -> str:
+    """The drop's id in the name of a filed or discarded folder; "" where there is none."""
+    if layout.is_id(folder.name):
+        return folder.name.removesuffix(".failed")
+    found = _ID_IN_NAME.search(folder.name)
+    return found[1] if found else ""
+
+
+def find_filed(box: Layout, drop_id: str) -> tuple[Path, ...]:
+    """The folders of that drop below failed/, done/ and discarded/, in this order. Raises OSError."""
+    found: list[Path] = []
+    for root, depth in ((box.failed, "*/*/*"), (box.done, "*/*/*"), (box.discarded, "*")):
+        found += sorted(path for path in root.glob(depth) if id_of(path) == drop_id and path.is_dir())
+    return tuple(found)
+
+
+def reopen(box: Layout, instance: Instance, path: Path, clock: Clock) -> Claim:
+    """Move a filed folder back into inprogress/ and begin it anew with the files that are in it now.
+
+    A discarded claim goes on where it was. A crash in between leaves either nothing changed, or a claim that files itself where it
+    was: the order is to be given again. Raises NotVouched (nothing is changed), FileExistsError when it is at work, OSError.
+    """
+    discarded = path.parent == box.discarded and layout.is_id(path.name)
+    if not discarded:
+        _believe(path, instance.journal_key)
+    target = box.instance(instance.name) / (path.name if discarded else id_of(path))
+    if not target.parent.is_dir():
+        files.make_dirs(target.parent, 0o700)
+    files.rename(path, target)
+    for folder in (target.parent, path.parent):
+        files.sync_dir(folder)
+    claim = load(box, target, clock)
+    if not discarded:
+        begin_anew(claim, instance, clock)
+    return claim
+
+
+def begin_anew(claim: Claim, instance: Instance, clock: Clock) -> None:
+    """The drop is tried again with the files that are in the claim; what its journal knows of OMERO stays known. Raises OSError."""
+    claim.begin_epoch(Record("reopened", {"instance": instance.name, "seen": clock.now().isoformat(timespec="seconds")}))
+
+
+def _believe(path: Path, key: bytes) -> None:
+    try:
+        records = read_newest(path)
+    except JournalDamaged as error:
+        raise NotVouched(error.sentence) from error
+    if not vouched(records, key):
+        raise NotVouched("its journal is not as this installation left it")
+    drop = fold(path.name, records)
+    candidate = drop.candidate
+    if candidate is None or candidate.request is None or not drop.claimed:
+        raise NotVouched("its sidecar could not be used, so its files were never taken")
+    try:
+        sidecar = read_below(path, kept_name(candidate.sidecar.path), candidate.sidecar.size + 1)
+    except (NotAPlainFile, FileNotFoundError) as error:
+        raise NotVouched("its sidecar is not there any more") from error
+    if hashlib.sha256(sidecar).hexdigest() != candidate.sidecar_sha256:
+        raise NotVouched("its sidecar was changed")
+
+
+def give_back(box: Layout, path: Path, key: bytes) -> Path:
+    """Put a filed folder back to where its user drops, and return its new place.
+
+    Where only the sidecar had been taken, only the sidecar goes back, to its files. Raises FileExistsError when the name is
+    in use there, OSError.
+    """
+    if not (path / layout.MEMBERS).is_dir():
+        return _give_back_sidecar(box, path, key)
+    user = path.parent.parent.name
+    target = box.drop / user / path.name
+    files.rename(path, target)
+    for folder in (target.parent, path.parent):
+        files.sync_dir(folder)
+    return target
+
+
+def _give_back_sidecar(box: Layout, path: Path, key: bytes) -> Path:
+    drop = _said(path, key)
+    if drop.candidate is None:
+        raise NotVouched("nobody knows where its sidecar was; move it back by hand")
+    source = path / kept_name(drop.candidate.sidecar.path)
+    target = box.drop / drop.candidate.folder / drop.candidate.sidecar.path
+    files.rename(source, target, base=path)
+    files.sync_dir(target.parent)
+    for name in (layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION):
+        files.remove_file(path / name)
+    for segment in segments(path):
+        files.remove_file(segment)
+    files.remove_dir(path)
+    return target
+
+
+def _said(path: Path, key: bytes) -> Drop:
+    records = read_newest(path)
+    return fold(path.name, records if vouched(records, key) else ())
