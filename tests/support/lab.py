@@ -33,7 +33,7 @@ class Crash(BaseException):
 class Lab:
     """`hosts`: how many installations work on these boxes; what belongs to one (`workers`, `shared`, ...) is the first one's.
 
-    `min_free` and `refuse_after` are those of every box.
+    `later_hosts`: the boxes, by number, of all but the first (None = all). `min_free` and `refuse_after` are those of every box.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Lab:
         users: tuple[str, ...] = ("jdoe",),
         queued: bool = False,
         hosts: int = 1,
+        later_hosts: tuple[int, ...] | None = None,
         min_free: int = 0,
         refuse_after: float = 86400.0,
     ) -> None:
@@ -58,7 +59,8 @@ class Lab:
         for path in self.boxes:
             create_box(path, self.clock, users)
         states = [folder / ("state" if number == 0 else f"state{number + 1}") for number in range(hosts)]
-        self.daemons = [Daemon(state, set_up, self.server, queued=queued) for state in states]
+        shared = set_up if later_hosts is None else [set_up[number] for number in later_hosts]
+        self.daemons = [Daemon(state, shared if number else set_up, self.server, queued=queued) for number, state in enumerate(states)]
         self.turning = self.daemons[0]
         self.settings = self.daemons[0].settings
         self.box = self.boxes[0]
@@ -128,7 +130,6 @@ class Lab:
             pass
         finally:
             observe.set_observer(None)
-            self._drop_handles()
         return self.effects
 
     def crash_after(self, effects: int | None) -> None:
@@ -153,10 +154,6 @@ class Lab:
                 raise OSError(number, os.strerror(number), str(path))
 
         observe.set_observer(observer)
-
-    def _drop_handles(self) -> None:
-        for daemon in self.daemons:
-            daemon.drop_handles()
 
     # --- queued: one thing after the other ------------------------------------------------
 

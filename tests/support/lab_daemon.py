@@ -64,13 +64,7 @@ class Daemon:
     def kill(self, rng: random.Random) -> None:
         """It is dead, and its workers with it."""
         self.workers.abandon(rng)
-        self.drop_handles()
         self.runners, self.stopped = [], False
-
-    def drop_handles(self) -> None:
-        for runner in self.runners:
-            for active in runner._active.values():
-                active.claim.close()
 
     def gather(self, rng: random.Random, role: str, most: int) -> None:
         """Go on until that many commands of a role are in flight beside each other, as far as they come together."""
