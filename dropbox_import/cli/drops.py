@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,9 +25,36 @@ from dropbox_import.spool.survey import survey
 if TYPE_CHECKING:
     from dropbox_import.settings import Settings
 
+_ANSWERS_WITHIN = 5.0  # seconds
 STATUS_FILE = "status.json"
 SHOWN = 200
 EVERY = 1_000_000_000
+
+
+def reachable(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
+    """The settings without the boxes whose volume hangs, and which those are: a command must not hang with them.
+
+    A thread that hangs in such a box ends with the process.
+    """
+    answered: set[Path] = set()
+
+    def look(box: Path) -> None:
+        for folder in (box, box / "inprogress", box / "drop"):
+            try:
+                os.listdir(folder)
+            except OSError:
+                continue
+        answered.add(box)
+
+    threads = [threading.Thread(target=look, args=(box.path,), daemon=True) for box in settings.boxes]
+    for thread in threads:
+        thread.start()
+    until = SystemClock().monotonic() + _ANSWERS_WITHIN
+    for thread in threads:
+        thread.join(max(0.0, until - SystemClock().monotonic()))
+    there = frozenset(answered)
+    hung = tuple(str(box.path) for box in settings.boxes if box.path not in there)
+    return replace(settings, boxes=tuple(box for box in settings.boxes if box.path in there)), hung
 
 
 def life(settings: Settings) -> dict[str, tuple[Heartbeat, ...]]:

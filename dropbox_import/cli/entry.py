@@ -25,6 +25,9 @@ COMMANDS: dict[str, str] = {
     "validate": "dropbox_import.cli.validate:validate",
     "status": "dropbox_import.cli.status:status",
     "show": "dropbox_import.cli.show:show",
+    "retry": "dropbox_import.cli.retry:retry",
+    "discard": "dropbox_import.cli.discard:discard",
+    "adopt": "dropbox_import.cli.adopt:adopt",
     "standin": "dropbox_import.cli.standin:standin",
     "version": "dropbox_import.cli.version:version",
 }

@@ -28,6 +28,24 @@ def config_option(*, required: bool = True) -> Callable[[F], F]:
     )
 
 
+def ordering_options(*, wait: float) -> Callable[[F], F]:
+    """`--output` and `--wait`, the same for each command that orders something."""
+
+    def add(command: F) -> F:
+        seconds = click.option(
+            "--wait",
+            type=click.FloatRange(min=0),
+            default=wait,
+            show_default=True,
+            metavar="SECONDS",
+            help="How long to wait for the daemon's answer; the order stays in any case.",
+        )
+        output = click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+        return output(seconds(command))
+
+    return add
+
+
 def load(config: Path) -> Settings:
     """The settings, read with everything that reading costs only now."""
     from dropbox_import.settings import load_settings

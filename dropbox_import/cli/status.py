@@ -17,25 +17,28 @@ from dropbox_import.cli.options import config_option, load
 from dropbox_import.model import DropState, DropSummary
 
 if TYPE_CHECKING:
+    from dropbox_import.daemon.alerts import Alert
+    from dropbox_import.daemon.orders import AdminOrder
     from dropbox_import.heartbeat import Heartbeat
 
 # In a terminal of fewer columns the time is left out: the id has one, and the reason needs the room.
 NARROW = 120
 # What needs a person comes first.
-ORDER = (DropState.HELD, DropState.FAILED, DropState.WAITING, DropState.RUNNING, DropState.DONE)
+ORDER = (DropState.HELD, DropState.FAILED, DropState.WAITING, DropState.RUNNING, DropState.DONE, DropState.DISCARDED)
 MOODS: dict[DropState, terminal.Mood | None] = {
     DropState.HELD: "problem",
     DropState.FAILED: "problem",
     DropState.WAITING: "warning",
     DropState.RUNNING: None,
     DropState.DONE: "ok",
+    DropState.DISCARDED: "dim",
 }
 
 
 @click.command(short_help="Say what waits, runs, is done and failed, and why.")
 @config_option()
 @click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-@click.option("--all", "everything", is_flag=True, help="All drops that are done, not only the last ten.")
+@click.option("--all", "everything", is_flag=True, help="All drops that are done, not only the last ten, and those that were discarded.")
 @click.option(
     "--since",
     type=click.FloatRange(min=0, min_open=True),
@@ -56,21 +59,31 @@ def status(config: Path, output: str, everything: bool, since: float | None) -> 
     5 nothing failed, but something waits. It stays 4 until what is dealt with is moved out of
     failed/, for example into a folder "handled" beside it.
     """
-    from dropbox_import.cli.drops import EVERY, SHOWN, all_drops, life, omero_trouble, recent
+    from dropbox_import.cli.drops import EVERY, SHOWN, all_drops, life, omero_trouble, reachable, recent
+    from dropbox_import.daemon.alerts import read_alerts
+    from dropbox_import.daemon.order_files import waiting_orders
 
-    settings = load(config)
+    settings, hung = reachable(load(config))
     beats = life(settings)
     drops = in_order(all_drops(settings, beats, newest=EVERY if everything else SHOWN))
     if since is not None:
         drops = recent(drops, since)
+    alerts, orders = read_alerts(settings.state_dir), waiting_orders(settings.state_dir)
     if output == "json":
-        terminal.say(json.dumps(as_json(drops, beats), indent=2))
+        terminal.say(json.dumps(as_json(drops, beats, alerts, orders, hung), indent=2))
     else:
-        if any(beat.alive for found in beats.values() for beat in found) and (trouble := omero_trouble(settings)):
+        for box in hung:
+            terminal.tell(terminal.paint(f"{box}: its volume does not answer, so nothing is known of its drops", "problem", err=True))
+        for alert in alerts:
+            terminal.tell(alert_line(alert))
+        for order in orders:
+            terminal.tell(terminal.paint(order_line(order), "warning", err=True))
+        omero_told = any(alert.key == "omero" for alert in alerts)
+        if not omero_told and any(beat.alive for found in beats.values() for beat in found) and (trouble := omero_trouble(settings)):
             terminal.tell(terminal.paint(terminal.visible(trouble), "warning", err=True))
         _show(drops, beats, everything)
     states = Counter(drop.state for drop in drops)
-    return of_counts(states[DropState.FAILED] + states[DropState.HELD], states[DropState.WAITING])
+    return of_counts(states[DropState.FAILED] + states[DropState.HELD], states[DropState.WAITING] + len(hung) + len(orders))
 
 
 def in_order(drops: Iterable[DropSummary]) -> list[DropSummary]:
@@ -78,9 +91,18 @@ def in_order(drops: Iterable[DropSummary]) -> list[DropSummary]:
     return sorted(drops, key=lambda drop: (ORDER.index(drop.state), drop.since, drop.id))
 
 
-def as_json(drops: Sequence[DropSummary], beats: dict[str, tuple[Heartbeat, ...]]) -> dict[str, Any]:
+def as_json(
+    drops: Sequence[DropSummary],
+    beats: dict[str, tuple[Heartbeat, ...]],
+    alerts: Sequence[Alert] = (),
+    orders: Sequence[AdminOrder] = (),
+    hung: Sequence[str] = (),
+) -> dict[str, Any]:
     """The answer for programs; every key is always there."""
     return {
+        "alerts": [dataclasses.asdict(alert) for alert in alerts],
+        "orders": [dataclasses.asdict(order) for order in orders],
+        "hung": list(hung),
         "boxes": [
             {"path": path, "daemons": [{**dataclasses.asdict(beat), "alive": beat.alive} for beat in found]}
             for path, found in beats.items()
@@ -94,7 +116,9 @@ def _show(drops: Sequence[DropSummary], beats: dict[str, tuple[Heartbeat, ...]],
     for path, found in beats.items():
         terminal.tell(daemon_line(path, found))
     hidden = 0
+    set_aside = sum(drop.state is DropState.DISCARDED for drop in drops)
     if not everything:
+        drops = [drop for drop in drops if drop.state is not DropState.DISCARDED]
         done = [drop for drop in drops if drop.state is DropState.DONE]
         hidden = max(0, len(done) - 10)
         old = {drop.id for drop in done[:hidden]}
@@ -113,8 +137,23 @@ def _show(drops: Sequence[DropSummary], beats: dict[str, tuple[Heartbeat, ...]],
         terminal.tell("There are no drops.")
     if hidden:
         terminal.tell(f"... and {terminal.count(hidden, 'older drop')} done; --all shows them.")
+    if set_aside and not everything:
+        terminal.tell(f"... and {terminal.count(set_aside, 'drop')} discarded; --all shows them.")
     if any(drop.id and drop.state is not DropState.DONE for drop in drops):
         terminal.tell("The story of one: dropbox-import show DROP")
+
+
+def alert_line(alert: Alert) -> str:
+    """Trouble that lasts, since when, and what to do."""
+    told = terminal.paint(f"Since {terminal.moment(alert.since)[:16]} UTC: ", "problem", err=True) + terminal.visible(alert.sentence)
+    return told + (f" {terminal.visible(alert.hint)}" if alert.hint else "")
+
+
+def order_line(order: AdminOrder) -> str:
+    """An order that is not carried out yet."""
+    about = ", ".join(order.about[:3]) + (f" and {len(order.about) - 3} more" if len(order.about) > 3 else "")
+    by = f" by {order.by}" if order.by else ""
+    return terminal.visible(f"Not carried out yet: {order.do} {about} in {order.box}, ordered{by} at {terminal.moment(order.at)} UTC")
 
 
 def daemon_line(box: str, beats: Sequence[Heartbeat]) -> str:

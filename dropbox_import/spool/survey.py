@@ -129,7 +129,7 @@ def _records(path: Path) -> tuple[tuple[Record, ...], str]:
 
 
 def _legible(path: Path, *, beginning: bool = False) -> list[Record]:
-    """For people only, nothing is decided by it: each line of the newest segment that is whole (`beginning`: up to the first that is not)."""
+    """Each whole line of the newest segment (`beginning`: up to the first that is not whole); for people, nothing is decided by it."""
     found: list[Record] = []
     try:
         lines = segments(path)[-1].read_bytes().splitlines()

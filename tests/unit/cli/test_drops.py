@@ -40,7 +40,7 @@ def test_each_state_is_told_in_its_own_words() -> None:
 
 def test_the_json_has_every_key_for_every_drop() -> None:
     told = status.as_json([ONE, WAITS], {"/box": (BEAT,)})
-    assert told["counts"] == {"held": 0, "failed": 0, "waiting": 1, "running": 0, "done": 1}
+    assert told["counts"] == {"held": 0, "failed": 0, "waiting": 1, "running": 0, "done": 1, "discarded": 0}
     assert told["boxes"][0]["daemons"][0]["alive"] is True
     assert all(set(drop) == set(told["drops"][0]) for drop in told["drops"])
 
