@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dropbox_import.daemon.commands import Order
 from dropbox_import.errors import DropboxImportError
 from dropbox_import.spool.claim import Claim
+from dropbox_import.spool.fold import Drop, Phase
 from dropbox_import.spool.steps import Do, Step
 
 What = tuple[Do, str]  # a step of one fileset ("" = of the drop)
+
+NEAR = 32  # filesets of a large drop that are looked at together; more than can be under way at once
+SOON = 5.0  # seconds: who waits for less keeps its place
+STALLED = 15.0  # seconds without any step, for a reason that no time is known of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +29,56 @@ class Wait:
 
 
 @dataclass(slots=True)
-class Active:
-    """Mutable, and touched by the thread of its box only."""
+class Memory:
+    """What no journal tells and what a drop keeps while it is parked: its pauses with their tries, and who may be poison."""
 
-    claim: Claim
-    flying: dict[What, Order] = field(default_factory=dict)
     waits: dict[What, Wait] = field(default_factory=dict)
     suspects: set[str] = field(default_factory=set)
     begun: dict[str, int] = field(default_factory=dict)  # fileset -> attempts after which its pause was taken
+
+
+@dataclass(slots=True)
+class Active:
+    """Mutable, and touched by the thread of its box only.
+
+    `wants_slot`, `refused`: at the last look it lacked a slot for an upload, or another drop was at work under its submission.
+    `looked`, `moved`: when it was looked at, and when something of it went on (monotonic seconds).
+    """
+
+    claim: Claim
+    memory: Memory = field(default_factory=Memory)
+    flying: dict[What, Order] = field(default_factory=dict)
     held: DropboxImportError | None = None
     unread: bool = False  # after trouble with the disk: its journal is to be read anew before anything else
     gone: bool = False
+    wants_slot: bool = False
+    refused: bool = False
+    looked: float = 0.0
+    moved: float = 0.0
+    next_at: float | None = None  # when the next of its pauses ends
+    _names: Mapping[str, int] | None = None
+    _far: deque[str] = field(default_factory=deque)
+    _near: dict[str, None] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
         return self.claim.path.name
+
+    @property
+    def drop(self) -> Drop:
+        return self.claim.drop
+
+    @property
+    def waits(self) -> dict[What, Wait]:
+        return self.memory.waits
+
+    @property
+    def suspects(self) -> set[str]:
+        return self.memory.suspects
+
+    @property
+    def begun(self) -> dict[str, int]:
+        return self.memory.begun
 
     def idle(self, step: Step, now: float) -> bool:
         """Whether this step may be taken: it does not wait, and nothing is under way with the same fileset."""
@@ -77,3 +119,54 @@ class Active:
             return str(self.held)
         waiting = [wait.why for what, wait in list(self.waits.items()) if wait.why is not None and what not in self.flying]
         return waiting[0].sentence if waiting else ""
+
+    # --- which filesets of a large drop are looked at -----------------------------------
+
+    def among(self, now: float) -> tuple[str, ...] | None:
+        """The filesets to ask about: what is under way, and the next ones that are not settled and do not wait. None: all of them.
+
+        So that a reply for one fileset of ten thousand does not cost a look at all.
+        """
+        filesets = self.drop.filesets
+        if len(filesets) <= 2 * NEAR:
+            return None
+        if self._names is not filesets.names:
+            self._names, self._far, self._near = filesets.names, deque(filesets), {}
+        for key in [key for key in self._near if filesets[key].settled]:
+            del self._near[key]
+        later = {key for (_, key), wait in self.waits.items() if wait.due > now}
+        asked = [key for key in self._near if key not in later]
+        while len(asked) < NEAR and self._far:
+            key = self._far.popleft()
+            if not filesets[key].settled:
+                self._near[key] = None
+                asked.append(key)
+        under_way = (key for key in (*filesets.sessions_of, *(key for _, key in self.flying)) if key in filesets)
+        return tuple(dict.fromkeys((*under_way, *asked[:NEAR])))
+
+    # --- whether it keeps its place -----------------------------------------------------
+
+    def runs(self) -> bool:
+        """Whether an attempt of it is on the server, or begun, without an answer."""
+        states = (self.drop.filesets[key].attempt for key in self.drop.filesets.sessions_of)
+        return any(attempt is not None and attempt.phase is not Phase.ANSWERED for attempt in states)
+
+    def needs_omero(self) -> bool:
+        """Whether the next thing to do with it is one with OMERO."""
+        drop = self.drop
+        return drop.claimed and drop.inspection is not None and not drop.settled and self.held is None
+
+    def rests(self, now: float, *, omero_down: bool) -> bool:
+        """Whether it only waits, so that another drop may have its place meanwhile."""
+        if self.flying or self.unread or self.gone or self.runs():
+            return False
+        if self.held is not None or self.refused:
+            return True
+        if omero_down and self.needs_omero():
+            return True
+        if self.wants_slot:
+            return False
+        due = self.next_due(now)
+        if due is not None:
+            return due > now + SOON
+        return now - self.moved > STALLED

@@ -74,7 +74,7 @@ class BoxRunner:
 
     # --- from other threads -------------------------------------------------------------
 
-    def wake(self, *, scan: bool = False) -> None:
+    def wake(self, *, scan: bool = False, drop: str = "") -> None:
         if scan:
             self._next_scan = 0.0
         self._inbox.put(None)

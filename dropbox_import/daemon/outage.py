@@ -45,8 +45,14 @@ class Outage:
         self._tries = 0
         self._due = 0.0
         self._probing = False
+        self.version = 0  # grows when somebody else may ask now, or nobody any more
         self.reason = ""
         self.since = ""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next try is due and nobody is at it."""
+        return self._tries > 0 and not self._probing and self._clock.monotonic() >= self._due
 
     @property
     def down(self) -> bool:
@@ -80,6 +86,7 @@ class Outage:
             self._probing = False
             self._due = self._backoff.due(self._tries)
             self.reason = error.sentence
+            self.version += 1
             if first:
                 self.since = self._clock.now().isoformat(timespec="seconds")
         if first:
@@ -88,10 +95,12 @@ class Outage:
     def undecided(self) -> None:
         """A try ended without saying whether OMERO is there: somebody else may try."""
         with self._lock:
+            self.version += self._probing
             self._probing = False
 
     def worked(self) -> None:
         with self._lock:
             was, self._tries, self._probing, self.reason = self._tries, 0, False, ""
+            self.version += was > 0
         if was:
             log.warning("OMERO can be used again", extra={"step": "outage-ends"})

@@ -46,6 +46,7 @@ class SessionBook:
         self._joined: dict[Held, dict[str, Any]] = {}
         self._opening: set[tuple[str, str]] = set()
         self._joining: set[int] = set()
+        self.version = 0  # grows with each change of a session's state, of who opens one, and of what a joined one holds
         for path in sorted(folder.glob("*.json")):
             try:
                 kept = json.loads(path.read_bytes())
@@ -132,6 +133,7 @@ class SessionBook:
     def unwant(self, owner: str, group: str) -> None:
         with self._lock:
             self._opening.discard((owner, group))
+            self.version += 1
 
     def want_join(self, number: int) -> bool:
         """Reserve the joining of a session; False when another drop is at it, whose answer serves all."""
@@ -144,6 +146,7 @@ class SessionBook:
     def unwant_join(self, number: int) -> None:
         with self._lock:
             self._joining.discard(number)
+            self.version += 1
 
     def opened(self, number: int, owner: str, group: str, worker: int, *, default: bool) -> None:
         self._put(Session(number, owner, group, "held", worker, default, self._clock.monotonic()))
@@ -154,6 +157,8 @@ class SessionBook:
     def retire(self, number: int) -> None:
         """No new work in it: it will be ended."""
         self._change(number, retired=True)
+        with self._lock:
+            self.version += 1
 
     def mark(self, number: int, state: str) -> None:
         """A change of state. An ended session holds nothing, and keeps the moment it was first seen ended."""
@@ -161,6 +166,7 @@ class SessionBook:
             session = self._sessions.get(number, Session(number, "", "", "unknown"))
             if session.state == "ended" and state == "ended":
                 return
+            self.version += 1
             self._sessions[number] = replace(session, state=state, since=self._clock.monotonic())
             if state in ("ended", "joinable"):
                 self._held = {held: place for held, place in self._held.items() if place[0] != number}
@@ -184,6 +190,7 @@ class SessionBook:
         The session takes no new work: it is ended when they are done.
         """
         with self._lock:
+            self.version += 1
             session = self._sessions.get(number, Session(number, "", "", "unknown"))
             self._sessions[number] = replace(session, state="held", worker=worker, since=self._clock.monotonic(), retired=True)
             for one in attempts:
@@ -193,8 +200,17 @@ class SessionBook:
                 self._held[held] = (number, worker)
                 self._joined[held] = one
 
+    def forget_ended(self, needed: frozenset[int], seconds: float) -> None:
+        """Those that ended so long ago and that no claim refers to; who meets their number again asks OMERO."""
+        now = self._clock.monotonic()
+        with self._lock:
+            for one in [one for one in self._sessions.values() if one.state == "ended" and now - one.since > seconds]:
+                if one.number not in needed:
+                    del self._sessions[one.number]
+
     def worker_gone(self, worker: int) -> None:
         with self._lock:
+            self.version += 1
             self._held = {held: place for held, place in self._held.items() if place[1] != worker}
             for session in list(self._sessions.values()):
                 if session.worker == worker and session.state in ("held", "ending"):
@@ -202,6 +218,7 @@ class SessionBook:
 
     def _put(self, session: Session) -> None:
         with self._lock:
+            self.version += 1
             self._sessions[session.number] = session
 
     def _change(self, number: int, *, only: str = "", since: float | None = None, retired: bool | None = None) -> None:

@@ -22,14 +22,33 @@ class Submissions:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._at_work: dict[tuple[str, str], str] = {}
+        self._known: dict[str, tuple[str, str]] = {}
+        self._next: dict[tuple[str, str], dict[str, None]] = {}  # who was refused, in the order in which they came
 
     def enter(self, owner: str, submission: str, drop: str) -> bool:
+        what = (owner, submission)
         with self._lock:
-            return self._at_work.setdefault((owner, submission), drop) == drop
+            self._known[drop] = what
+            if self._at_work.setdefault(what, drop) == drop:
+                return True
+            self._next.setdefault(what, {})[drop] = None
+            return False
 
-    def leave(self, drop: str) -> None:
+    def leave(self, drop: str) -> str:
+        """It is gone. Returns the drop that was refused because of it first, "" for none."""
         with self._lock:
-            self._at_work = {what: who for what, who in self._at_work.items() if who != drop}
+            what = self._known.pop(drop, ("", ""))
+            waiting = self._next.get(what, {})
+            waiting.pop(drop, None)
+            first = next(iter(waiting), "")
+            if self._at_work.get(what) == drop:
+                del self._at_work[what]
+                waiting.pop(first, None)
+            else:
+                first = ""
+            if not waiting:
+                self._next.pop(what, None)
+            return first
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +63,7 @@ class Happening:
 class BoxView(Protocol):
     """What the threads of other boxes, and the service, may do with a box."""
 
-    def wake(self) -> None: ...
+    def wake(self, *, drop: str = "") -> None: ...
 
     def attempts(self) -> frozenset[Held]: ...
 
@@ -64,9 +83,14 @@ class Shared:
     tell: Callable[[Happening], None] = lambda _: None
     boxes: list[BoxView] = field(default_factory=list)
 
-    def wake_all(self) -> None:
+    def wake_all(self, drop: str = "") -> None:
+        """Something changed that threads of other boxes may wait for; `drop`: only that one, wherever it is."""
         for box in self.boxes:
-            box.wake()
+            box.wake(drop=drop)
+
+    def news(self) -> tuple[int, int]:
+        """Changes when sessions or the server's state did: then whatever waits for them is looked at again."""
+        return self.book.version, self.outage.version
 
     def wanted(self) -> frozenset[Held]:
         """Every attempt that some drop still counts on; what a joined session holds besides them is of no use any more."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from dropbox_import.model import Candidate, FileFacts, FilesetPlan, Inspection
 from dropbox_import.plain import from_plain
+from dropbox_import.spool.filesets import Filesets
 from dropbox_import.spool.journal import Record
 
 
@@ -123,7 +124,7 @@ class Drop:
     inspections: int = 0
     resolved: dict[str, Any] | None = None
     target: dict[str, Any] | None = None
-    filesets: dict[str, FilesetState] = field(default_factory=dict)
+    filesets: Filesets[FilesetState] = field(default_factory=Filesets)
     containers: dict[str, Any] = field(default_factory=dict)
     deaths: int = 0
     failure: Failure | None = None
@@ -152,7 +153,7 @@ class Drop:
         """Every fileset has its outcome, and what goes on containers is done."""
         if self.failure is not None:
             return True
-        if self.inspection is None or not all(one.settled for one in self.filesets.values()):
+        if self.inspection is None or self.filesets.unsettled:
             return False
         return not self.good or not self.open_containers
 
@@ -200,7 +201,7 @@ def step(drop: Drop, record: Record) -> Drop:
     drop = replace(drop, last=record.kind, at=record.at)
     if record.key and record.key in drop.filesets:
         state = _fileset_step(drop.filesets[record.key], record)
-        return replace(drop, filesets={**drop.filesets, record.key: state})
+        return replace(drop, filesets=drop.filesets.put(record.key, state))
     if record.kind == "making":
         return replace(drop, making=record.data["session"])
     return _drop_step(drop, record)
@@ -234,7 +235,7 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
             )
         case "reopened":
             kept = {key: FilesetState(one.plan, one.attempts, one.attempts) for key, one in drop.filesets.items()}
-            return Drop(drop.id, data["instance"], drop.candidate, data["seen"], again=True, filesets=kept)
+            return Drop(drop.id, data["instance"], drop.candidate, data["seen"], again=True, filesets=Filesets(kept))
         case "adopted":
             return replace(drop, instance=data["by"])
         case "claimed":
@@ -249,7 +250,7 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
             known = {plan.key: drop.filesets.get(plan.key, FilesetState(plan)) for plan in inspection.filesets}
             found = {plan.key: replace(known[plan.key], plan=plan) for plan in inspection.filesets}
             left = {key: replace(one, vanished=True) for key, one in drop.filesets.items() if key not in found and not one.clean}
-            filesets = {**found, **left, **imported}
+            filesets = Filesets({**found, **left, **imported})
             return replace(drop, inspection=inspection, inspections=drop.inspections + 1, deaths=0, filesets=filesets)
         case "resolved":
             return replace(drop, resolved=data)

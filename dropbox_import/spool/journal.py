@@ -129,7 +129,7 @@ class Journal:
 
     def __init__(self, path: Path, clock: Clock, records: Sequence[Record]) -> None:
         self.path = path
-        self.records: tuple[Record, ...] = tuple(records)
+        self.records: list[Record] = list(records)  # only ever added to: a new tuple at each record would copy all of them
         self.unsure = False  # a sync failed: what this file shows may not be on the disk
         self._clock = clock
 

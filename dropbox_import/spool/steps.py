@@ -7,7 +7,7 @@ and asks again. There is no second code for recovery.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -82,8 +82,11 @@ class World:
     draining: bool = False
 
 
-def next_steps(drop: Drop, world: World) -> set[Step]:
-    """What may be done for `drop` now. Empty = it waits (or it is finished and gone)."""
+def next_steps(drop: Drop, world: World, among: Iterable[str] | None = None) -> set[Step]:
+    """What may be done for `drop` now. Empty = it waits (or it is finished and gone).
+
+    `among`: only steps of these filesets and of the drop as a whole are wanted, where a look at ten thousand would cost too much.
+    """
     if drop.candidate is None:
         return {Step(Do.REMOVE_CLAIM)}
     if drop.destination:
@@ -98,7 +101,7 @@ def next_steps(drop: Drop, world: World) -> set[Step]:
         return _ending(drop)
     if drop.inspection is None:
         return set() if world.draining else {Step(Do.INSPECT)}
-    steps = _importing(drop, world)
+    steps = _importing(drop, world, among)
     # What runs goes on; what another drop of the submission may be about to change waits until that one is filed.
     return {step for step in steps if step.do not in _ONE_AT_A_TIME} if world.submission_busy else steps
 
@@ -111,7 +114,7 @@ def _ending(drop: Drop) -> set[Step]:
     return {Step(Do.FILE)}
 
 
-def _importing(drop: Drop, world: World) -> set[Step]:
+def _importing(drop: Drop, world: World, among: Iterable[str] | None) -> set[Step]:
     request = drop.candidate.request if drop.candidate else None
     wanted = (request.group if request else None) or ""
     if drop.resolved is None:
@@ -125,10 +128,10 @@ def _importing(drop: Drop, world: World) -> set[Step]:
         if group not in world.open:
             return set() if world.draining else {Step(Do.OPEN_SESSION, group=group)}
         return _once(Step(Do.TARGET, number=world.open[group]), drop.making, world, group)
-    for state in drop.filesets.values():
+    for state in drop.filesets.values() if among is None else (drop.filesets[key] for key in among):
         if not state.settled:
             steps |= _fileset(drop, state, world, group)
-    if not steps and all(one.settled for one in drop.filesets.values()):
+    if not drop.filesets.unsettled:
         steps = _once(Step(Do.ANNOTATE, group=drop.open_containers[0]), drop.making, world, group)
     return steps
 

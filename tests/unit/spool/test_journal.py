@@ -134,7 +134,7 @@ def test_a_sync_that_failed_leaves_the_journal_unsure(tmp_path: Path) -> None:
             journal.append([Record("one")])
     finally:
         observe.set_observer(None)
-    assert journal.unsure and journal.records == ()
+    assert journal.unsure and not journal.records
 
 
 def test_only_the_holder_of_the_key_vouches_for_a_filed_journal() -> None:
