@@ -1,0 +1,101 @@
+"""The system refuses a call that changes the disk, once or for a stretch: the drop waits with a clear word, and then ends as it should.
+
+The daemon's core is a real process; strace gives the error in the place of the call. After the trouble time is set forward, because what
+could not be taken is left alone for ten minutes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.straced import CASES, Call, Ended, Zygote, changing, lab_with, zygote
+from tests.support.tally import ALL, counted
+
+ERRORS = ("ENOSPC", "EIO", "EACCES", "ESTALE", "EBUSY", "EINTR")
+TROUBLED = 60  # turns
+SAMPLE = 97
+MOST_WARNINGS = 6
+
+pytestmark = [pytest.mark.needs_strace, pytest.mark.timeout(3600 if ALL else 120)]
+
+
+@pytest.fixture(scope="module")
+def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
+    with zygote(tmp_path_factory.mktemp("strace")) as found:
+        yield found
+
+
+def some(calls: list[Call], what: str, sample: int) -> list[tuple[Call, str]]:
+    """Every call with every error, or a sample from an offset that differs from one `what` to the next."""
+    every = [(call, error) for call in calls for error in ERRORS]
+    return every if ALL else every[random.Random(what).randrange(sample) :: sample]
+
+
+def is_told(call: Call, error: str, ended: Ended) -> bool:
+    """Whether the log must name this error, and does."""
+    system_asks_again = error == "EINTR" and call.kind in ("fsync", "write", "open", "chmod")
+    may_lack_the_right = error in ("EACCES", "EPERM") and call.kind == "chmod"
+    word = os.strerror(getattr(errno, error))
+    if system_asks_again or may_lack_the_right or "heartbeat" in call.args:  # a beat that is late is written again
+        return True
+    return any(word in said.text for said in ended.warnings)
+
+
+def judge(call: Call, error: str, ended: Ended) -> None:
+    bugs = [said.text for said in ended.said if said.traceback]
+    assert not bugs, f"it says that this is a bug: {bugs}"
+    texts = [said.text for said in ended.warnings]
+    assert len(texts) <= MOST_WARNINGS, f"it says too much: {texts[:20]}"
+    assert is_told(call, error, ended), f"it says nothing of {error}: {texts}"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_error_at_any_call_is_waited_out(tmp_path: Path, lives: Zygote, case: str) -> None:
+    _, imported, copies = CASES[case]
+    calls = changing(lives.live(lab_with(tmp_path / "lab", case)), tmp_path)
+    for call, error in some(calls, case, SAMPLE):
+        lab = lab_with(tmp_path / "lab", case)
+        with counted(f"{error} from a call", str(call)):
+            ended = lives.live(lab, f"{call.name}:error={error}:when={call.number}", troubled=TROUBLED)
+            assert ended.injected == 1, "this call was not reached"
+            lab.check(imported, sidecar_copies=copies)
+            judge(call, error, ended)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_errors_for_a_stretch_are_waited_out(tmp_path: Path, lives: Zygote, case: str) -> None:
+    """Up to 25 calls of one kind in a row, as on a full disk."""
+    _, imported, copies = CASES[case]
+    calls = changing(lives.live(lab_with(tmp_path / "lab", case)), tmp_path)
+    rng = random.Random(case)
+    for call, error in some(calls, case + "stretch", 5 * SAMPLE)[:: 5 if ALL else 1]:
+        lab = lab_with(tmp_path / "lab", case)
+        last = call.number + rng.choice((2, 5, 25))
+        with counted(f"{error} from calls in a row", f"{call} to {last}"):
+            ended = lives.live(lab, f"{call.name}:error={error}:when={call.number}..{last}", troubled=TROUBLED)
+            lives.live(lab)
+            lab.check(imported, sidecar_copies=copies)
+            judge(call, error, ended)
+
+
+@pytest.mark.parametrize("error", ["ENOSPC", "EACCES", "ESTALE"])
+@pytest.mark.parametrize("kind", ["fsync", "write", "mkdir", "rename"])
+def test_while_it_lasts_the_drop_waits_and_then_it_ends(tmp_path: Path, lives: Zygote, kind: str, error: str) -> None:
+    """From some call on all are refused, until the daemon is started anew."""
+    _, imported, copies = CASES["several"]
+    calls = [call for call in changing(lives.live(lab_with(tmp_path / "lab", "several")), tmp_path) if call.kind == kind]
+    for call in calls if ALL else [random.Random(kind + error).choice(calls)]:
+        lab = lab_with(tmp_path / "lab", "several")
+        with counted(f"{error} from a call on", str(call)):
+            ended = lives.live(lab, f"{call.name}:error={error}:when={call.number}+", troubled=TROUBLED)
+            bugs = [said.text for said in ended.said if said.traceback]
+            assert not bugs, f"it says that this is a bug: {bugs}"
+            assert not lab.filed("failed"), "in failed/, although the drop is as it should be"
+            lab.life()
+            lab.check(imported, sidecar_copies=copies)
