@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +18,24 @@ from tests.support.scripted_server import Stored
 def always(lab: Lab, places: list[Path]) -> list[str]:
     """`places`: where the boxes are now (a share that is gone lies elsewhere)."""
     told = list(lab.server.broken)
-    found = Counter(path.read_bytes() for place in places for path in lab.files_below(place) if _of_a_user(path))
+    found = Counter(path.read_bytes() for place in places for path in lab.files_below(place) if _of_a_user(path.relative_to(place)))
     for data, count in lab.user_bytes.items():
-        copies = 2 if data.startswith(b"target:") else 1  # the sidecar of a drop of two outcomes lies in both parts
-        if not count <= found[data] <= count * copies:
+        if not count <= found[data] or (found[data] > count and not data.startswith(b"target:")):
             told.append(f"{data!r} is there {found[data]} times")
     complete = Counter((one.owner, one.token) for one in lab.server.complete())
     told += [f"{token} of {owner} was imported {count} times" for (owner, token), count in complete.items() if count > 1]
+    stored = Counter(data for one in lab.server.complete() for data in one.contents)
+    told += [f"{digest} was imported {count} times" for digest, count in stored.items() if count > 1]
     return told
 
 
 def _of_a_user(path: Path) -> bool:
-    return path.name not in OURS and "outbox" not in path.parts and not path.name.startswith((".heartbeat", "."))
+    """Not the sidecars that lie in both parts of a drop of two outcomes, nor copies of references: these may be there more often."""
+    return path.name not in OURS and not path.name.startswith(("journal", ".")) and not {"outbox", layout.REFERENCES} & set(path.parts)
 
 
-def at_rest(lab: Lab) -> list[str]:
+def at_rest(lab: Lab, late: Collection[bytes] = ()) -> list[str]:
+    """`late`: contents that nobody can have noticed."""
     told = []
     for claim in lab.claims():
         told.append(f"stuck in inprogress/: {claim} ({_why(lab, claim)})")
@@ -38,7 +43,7 @@ def at_rest(lab: Lab) -> list[str]:
         if not lab.server.is_complete(one):
             told.append(f"left on the server: {one}")
     for folder in lab.filed("done"):
-        told += _done(lab, folder)
+        told += _done(lab, folder, late)
     for folder in lab.filed("failed"):
         told += _failed(lab, folder)
     running = [daemon for daemon in lab.daemons if daemon.running]
@@ -65,7 +70,7 @@ def _holds(one: Stored, path: str) -> bool:
     return any(each.split("/", 2)[2] == path for each in one.paths)
 
 
-def _done(lab: Lab, folder: Path) -> list[str]:
+def _done(lab: Lab, folder: Path, late: Collection[bytes]) -> list[str]:
     said = _said(folder)
     numbers = [one["fileset"] for one in said.get("filesets", [])]
     stored = [lab.server.filesets[number] for number in numbers if number in lab.server.filesets]
@@ -73,7 +78,20 @@ def _done(lab: Lab, folder: Path) -> list[str]:
     told += [f"{folder.name} is done, but not complete in OMERO: {one}" for one in stored if not lab.server.is_complete(one)]
     told += [f"{folder.name} is done without {path}" for path in _images(folder) if not any(_holds(one, path) for one in stored)]
     told += [f"{folder.name} is done for {said['owner']}, its images are {one.owner}'s" for one in stored if one.owner != said["owner"]]
+    if not (folder / layout.ATTENTION).exists():
+        told += [f"nobody was told that {folder.name} has another {path} than OMERO" for path in _others(folder, stored, said, late)]
     return told + _unsaid(lab, said, "done", "partly")
+
+
+def _others(folder: Path, stored: list[Stored], said: dict[str, Any], late: Collection[bytes]) -> list[str]:
+    """The images that are not what this very drop brought into OMERO."""
+    found = []
+    for path in _images(folder):
+        data = (folder / layout.MEMBERS / path).read_bytes()
+        mine = [one for one in stored if _holds(one, path) and one.meta["drop"] == said["drop"]]
+        if mine and data not in late and not any(hashlib.sha1(data).hexdigest() in one.contents for one in mine):
+            found.append(path)
+    return found
 
 
 def _failed(lab: Lab, folder: Path) -> list[str]:
@@ -86,7 +104,10 @@ def _failed(lab: Lab, folder: Path) -> list[str]:
 
 
 def _unsaid(lab: Lab, said: dict[str, Any], *events: str) -> list[str]:
+    """One message of its outcome, wherever the outboxes are."""
     outboxes = [outbox for box in lab.boxes for outbox in (box / "inprogress").glob("*/outbox")]
-    if any((outbox / f"{said['drop']}.{event}.json").exists() for outbox in outboxes for event in events):
+    names = [path.name for outbox in outboxes for path in outbox.glob(f"{said['drop']}.*.json")]
+    outcomes = [name.split(".")[-2] for name in names if not name.endswith(".attention.json")]
+    if len(outcomes) == 1 and outcomes[0] in events:
         return []
-    return [f"nobody was told of {said['drop']}"]
+    return [f"of {said['drop']}, which is {said['state']}, people were told {outcomes or 'nothing'}"]

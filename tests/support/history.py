@@ -1,0 +1,127 @@
+"""A made-up history: a lab to which anything happens in any order, and what is asked of it after every step and at its end.
+
+The rules are in history_users.py and history_hosts.py. Within a rule chance is decided by its `seed`, so that a history can be repeated.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
+
+from dropbox_import.disk import observe
+from tests.support import promises
+from tests.support.lab import Lab
+from tests.support.lab_daemon import Daemon
+from tests.support.people import People
+from tests.support.tally import counted
+
+SEEDS = st.integers(0, 2**20)
+BOXES = st.integers(0, 1)
+HOSTS = st.integers(0, 1)
+USERS = ("jdoe", "asmith")
+MIN_FREE = 1_000_000
+IN_MEMORY = Path("/dev/shm")  # what is on a disk is read again and again
+
+
+class _Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+class History(RuleBasedStateMachine):
+    """Two hosts; the first works on both boxes, the second only on the second box.
+
+    `away`: boxes whose share is gone. `lost`: hosts that are gone for good until they are started again.
+    """
+
+    @initialize(seed=SEEDS)
+    def begin(self, seed: int) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="history-", dir=IN_MEMORY if IN_MEMORY.is_dir() else None))
+        self.full = False
+        self._mocks = [
+            mock.patch("os.fsync", return_value=None),  # the system stays up; only processes end
+            mock.patch("shutil.disk_usage", side_effect=self._usage),
+        ]
+        for each in self._mocks:
+            each.start()
+        self.lab = Lab(self.folder, boxes=2, users=USERS, queued=True, hosts=2, later_hosts=(1,), min_free=MIN_FREE, refuse_after=300.0)
+        self.lab.server.chance, self.lab.server.faults = random.Random(seed), True
+        self.people = People(self.lab, USERS)
+        self.away: set[int] = set()
+        self.lost: set[Daemon] = set()
+        self.lab.start()
+
+    def _usage(self, _: object) -> _Usage:
+        free = MIN_FREE - 1 if self.full else 10 * MIN_FREE
+        return _Usage(100 * MIN_FREE, 100 * MIN_FREE - free, free)
+
+    @property
+    def running(self) -> bool:
+        return any(daemon.running for daemon in self.lab.daemons)
+
+    @property
+    def awake(self) -> list[Daemon]:
+        return [daemon for daemon in self.lab.daemons if daemon.awake]
+
+    # --- the shares ---------------------------------------------------------------------
+
+    def _elsewhere(self, box: int) -> Path:
+        return self.folder / f"away-{box}"
+
+    def _share_goes(self, box: int) -> None:
+        """What is left in its place is an empty folder, and stays empty."""
+        here = self.lab.boxes[box]
+        here.rename(self._elsewhere(box))
+        here.mkdir()
+        self.away.add(box)
+
+    def _share_comes(self, box: int) -> None:
+        self._nothing_where_a_share_was()
+        self.lab.boxes[box].rmdir()
+        self._elsewhere(box).rename(self.lab.boxes[box])
+        self.away.discard(box)
+
+    def _nothing_where_a_share_was(self) -> None:
+        for box in self.away:
+            left = sorted(str(path) for path in self.lab.boxes[box].rglob("*"))
+            assert not left, f"made where a share was: {left}"
+
+    # --- promises -----------------------------------------------------------------------
+
+    @invariant()
+    def the_promises_are_kept(self) -> None:
+        if hasattr(self, "lab"):
+            self._nothing_where_a_share_was()
+            places = [self._elsewhere(number) if number in self.away else box for number, box in enumerate(self.lab.boxes)]
+            told = promises.always(self.lab, places)
+            assert not told, "\n".join(told)
+
+    def teardown(self) -> None:
+        if hasattr(self, "lab"):
+            with counted("made-up histories"):
+                self._come_to_rest()
+
+    def _come_to_rest(self) -> None:
+        try:
+            observe.set_observer(None)
+            self.full = False
+            self.people.stop_all()
+            for box in sorted(self.away):
+                self._share_comes(box)
+            rested = self.lab.calm(random.Random(1), dead=self.lost)
+            self.the_promises_are_kept()
+            told = promises.at_rest(self.lab, self.people.late)
+            assert rested and not told, "\n".join(["never at rest"] * (not rested) + told)
+        finally:
+            observe.set_observer(None)
+            for each in self._mocks:
+                each.stop()
+            shutil.rmtree(self.folder)
