@@ -135,9 +135,6 @@ class OrderDesk:
         return len(self._handed)
 
     def _hand_on(self, name: str) -> None:
-        if (self._folder / _answer_name(name)).exists():  # carried out by an earlier daemon, which ended before it could remove it
-            self._remove(name)
-            return
         try:
             order = _read(self._folder, name)
         except FileNotFoundError:
@@ -145,6 +142,9 @@ class OrderDesk:
         except (OSError, Rejected) as error:
             trouble = error if isinstance(error, Rejected) else as_ours(error, f"reading the order {name}")
             self._put_aside(name, refusal(name.removesuffix(".json"), "", trouble, self._now()))
+            return
+        if (self._folder / _answer_name(name)).exists():  # carried out by an earlier daemon, which ended before it could remove it
+            self._remove(name)
             return
         carrier = self._boxes.get(order.box)
         if carrier is None:

@@ -71,7 +71,8 @@ class Errand:
     order: AdminOrder
     answer: Callable[[OrderAnswer], None]
     results: list[Result] = field(default_factory=list)
-    since: float | None = None  # when the drop that is next began to be waited for
+    since: float | None = None  # when what is next began to be waited for
+    beat: bytes | None = None  # the last sign of life, then, of the instance that is to be adopted
 
 
 class Runner(Protocol):
@@ -251,17 +252,19 @@ def _omero_of(path: Path) -> tuple[str, ...]:
 # --- adopt -----------------------------------------------------------------------------
 
 
-def _adopt(runner: Runner, _errand: Errand, old: str) -> Result | None:
+def _adopt(runner: Runner, errand: Errand, old: str) -> Result | None:
     box = runner.layout
     if old == runner.instance.name:
         return Result(old, False, "that is this very daemon; its drops are its own", "dropbox-import status shows them.")
     if not box.instance(old).is_dir():
         return Result(old, True, f"there is nothing of {old} in {box.box}")
-    alive = runner.alive(old)
-    if alive:
+    beat = _beat(box, old)
+    if errand.since is None:
+        errand.since, errand.beat = runner.clock.monotonic(), beat
+    if beat != errand.beat:
         hint = "Stop that daemon first, or let it finish; two that work on one drop could import it twice."
         return Result(old, False, f"{old} is alive: its heartbeat in {box.box} changes", hint)
-    if alive is None:
+    if runner.alive(old) is not False:
         return None
     there = len(claims_of(box, old))
     adopted = adopt(box, old, runner.instance)
@@ -274,6 +277,13 @@ def _adopt(runner: Runner, _errand: Errand, old: str) -> Result | None:
     says = f"{_count(len(adopted.claims), 'drop')}{messages} of {old} taken over"
     waits = "Where an import was under way, the drop goes on when OMERO has ended the old session: within 10 minutes."
     return Result(old, True, says if there or messages else f"there is nothing of {old} in {box.box}", waits if there else "")
+
+
+def _beat(box: Layout, instance: str) -> bytes | None:
+    try:
+        return box.heartbeat(instance).read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 # --- parts -----------------------------------------------------------------------------

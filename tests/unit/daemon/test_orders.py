@@ -1,0 +1,378 @@
+"""Orders of administrators: carried out once their effect is on the disk, whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from dropbox_import.daemon.order_files import BAD, FOLDER, OrderDesk, answer_to, give, take_answer, waiting_orders
+from dropbox_import.daemon.orders import AdminOrder, OrderAnswer, Result
+from dropbox_import.disk import observe
+from dropbox_import.errors import ConfigError, ServerUnavailable
+from dropbox_import.spool import layout
+from dropbox_import.spool.journal import read_newest
+from tests.support.lab import Crash, Lab
+
+FIVE = 'target: {dataset: HeLa}\nfiles: {include: ["*.tif"]}\n'
+ONE = "target: {dataset: HeLa}\n"
+
+
+class Office:
+    """A lab with its first daemon's order desk."""
+
+    def __init__(self, folder: Path, *, hosts: int = 1) -> None:
+        self.lab = Lab(folder, hosts=hosts)
+        self.number = 0
+
+    @property
+    def state(self) -> Path:
+        return self.lab.settings.state_dir
+
+    def start(self) -> None:
+        self.lab.start()
+        daemon = self.lab.daemons[0]
+        self.desk = OrderDesk(self.state, {str(runner.box.path): runner for runner in daemon.runners}, daemon.clock)
+
+    def leave(self, do: str, *about: str, box: Path | None = None) -> str:
+        self.number += 1
+        order = AdminOrder(f"20261122-093912-order{self.number}", do, str(box or self.lab.box), about, "root", "2026-11-22T09:39:12")
+        give(self.state, order)
+        return order.id
+
+    def work(self, seconds: int = 5) -> None:
+        for _ in range(seconds):
+            self.desk.tend()
+            for _ in range(3):
+                for runner in self.lab.runners:
+                    runner.turn(0)
+            self.lab.clock.forward(1.1)
+        self.desk.tend()
+
+    def order(self, do: str, *about: str, seconds: int = 5) -> Result:
+        """Give it, work for a while, and return the one result."""
+        number = self.leave(do, *about)
+        self.work(seconds)
+        answer = answer_to(self.state, number)
+        assert answer is not None, "no answer"
+        assert waiting_orders(self.state) == ()
+        (result,) = answer.results
+        return result
+
+    def filed(self, state: str) -> Path:
+        (path,) = self.lab.filed(state)
+        return path
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in (self.state / FOLDER).iterdir())
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    made = Office(tmp_path)
+    made.start()
+    return made
+
+
+def fail_one(office: Office) -> str:
+    """A drop of one image that cannot be imported, filed; its id."""
+    office.lab.drop("bad.yaml", ONE, {"bad.tif": b"image"})
+    office.lab.turns()
+    return office.filed("failed").name.rpartition("__")[2]
+
+
+def mend(office: Office) -> None:
+    office.lab.server.refuse.clear()
+
+
+# --- retry -----------------------------------------------------------------------------
+
+
+def test_a_failed_drop_is_tried_again_under_its_own_id(office: Office) -> None:
+    drop_id = fail_one(office)
+    (office.filed("failed") / "d" / "bad.tif").rename(office.filed("failed") / "d" / "good.tif")
+    result = office.order("retry", drop_id, seconds=8)
+    assert result.ok, result
+    assert "tried again" in result.says
+    assert office.filed("done").name.endswith(drop_id)
+    assert office.lab.filed("failed") == []
+    assert office.lab.server.complete()
+
+
+def test_what_fails_again_lies_in_failed_again(office: Office) -> None:
+    drop_id = fail_one(office)
+    for _ in range(3):
+        assert office.order("retry", drop_id, seconds=8).ok
+        assert office.filed("failed").name.rpartition("__")[2].startswith(drop_id)
+
+
+def test_a_drop_that_is_done_is_not_imported_again(office: Office) -> None:
+    office.lab.drop("a.yaml", ONE, {"a.tif": b"image"})
+    office.lab.turns()
+    drop_id = office.filed("done").name.rpartition("__")[2]
+    result = office.order("retry", drop_id)
+    assert not result.ok
+    assert "it is done" in result.says
+    office.lab.check(imported=1)
+
+
+@pytest.mark.parametrize("name", ["journal.jsonl", "bad.yaml"])
+def test_a_folder_that_a_user_changed_is_given_back_to_the_user(office: Office, name: str) -> None:
+    drop_id = fail_one(office)
+    path = office.filed("failed") / name
+    path.write_bytes(path.read_bytes() + b"\n")
+    result = office.order("retry", drop_id, seconds=12)
+    assert result.ok, result
+    assert "put back as drop/jdoe/" in result.says
+    assert [path.name.rpartition("__")[2] for path in office.lab.filed("failed")] != [], "it was taken from there and failed again"
+    assert office.lab.claims() == []
+
+
+def test_what_is_not_there_is_told(office: Office) -> None:
+    result = office.order("retry", "20261122-093912-aaaaaaaaaa")
+    assert not result.ok
+    assert "no such drop" in result.says
+
+
+def test_a_drop_at_work_is_tried_now(office: Office) -> None:
+    office.lab.server.refuse["resolve"] = ServerUnavailable("OMERO is busy", code="busy")
+    office.lab.drop("a.yaml", ONE, {"a.tif": b"image"})
+    office.work()
+    (drop_id,) = office.lab.claims()
+    mend(office)
+    result = office.order("retry", drop_id, seconds=2)
+    assert result.ok
+    assert "tried now" in result.says
+    office.work(6)
+    office.lab.check(imported=1)
+
+
+def held(office: Office) -> Path:
+    """A claim whose journal is damaged in the middle, found so at a start."""
+    office.lab.server.refuse["resolve"] = ServerUnavailable("OMERO is busy", code="busy")
+    office.lab.drop("a.yaml", ONE, {"a.tif": b"image"})
+    office.work()
+    mend(office)
+    (name,) = office.lab.claims()
+    (journal,) = office.lab.layout.inprogress.glob(f"*/{name}/journal.jsonl")
+    raw = journal.read_bytes()
+    journal.with_name("kept").write_bytes(raw)
+    journal.write_bytes(raw.replace(b'"claimed"', b'"claimeX"'))
+    office.start()
+    office.work()
+    return journal
+
+
+def test_a_drop_whose_journal_was_mended_goes_on_at_once(office: Office) -> None:
+    journal = held(office)
+    drop_id = journal.parent.name
+    refused = office.order("retry", drop_id)
+    assert not refused.ok
+    assert "stays held" in refused.says
+    assert f"discard {drop_id}" in refused.hint
+    journal.with_name("kept").replace(journal)
+    assert office.order("retry", drop_id, seconds=8).ok
+    office.lab.check(imported=1)
+
+
+# --- discard ---------------------------------------------------------------------------
+
+
+def test_a_discarded_drop_is_out_of_the_way_and_comes_back(office: Office) -> None:
+    drop_id = fail_one(office)
+    result = office.order("discard", drop_id)
+    assert (result.ok, result.omero) == (True, ())
+    assert "nothing was deleted" in result.says
+    (aside,) = office.lab.layout.discarded.iterdir()
+    assert (aside / "d" / "bad.tif").read_bytes() == b"image"
+    assert office.order("discard", drop_id).ok, "ordering it twice changes nothing"
+    assert office.order("retry", drop_id, seconds=8).ok
+    assert office.filed("failed").name.endswith(drop_id)
+    assert list(office.lab.layout.discarded.iterdir()) == []
+
+
+def test_what_omero_may_have_of_a_discarded_drop_is_told(office: Office) -> None:
+    office.lab.server.refuse["send"] = ServerUnavailable("OMERO is busy", code="busy")
+    office.lab.drop("a.yaml", ONE, {"a.tif": b"image"})
+    office.work()
+    (drop_id,) = office.lab.claims()
+    result = office.order("discard", drop_id)
+    assert result.ok
+    assert any("a.tif: an import was begun (Fileset:" in line for line in result.omero)
+    assert office.lab.claims() == []
+    mend(office)
+    office.work()
+    assert not office.lab.server.complete()
+    assert office.order("retry", drop_id, seconds=200).ok
+    office.lab.check(imported=1)
+
+
+def test_a_damaged_drop_can_be_set_aside(office: Office) -> None:
+    drop_id = held(office).parent.name
+    result = office.order("discard", drop_id)
+    assert result.ok
+    assert "cannot be read" in result.omero[0]
+    assert office.lab.claims() == []
+
+
+def test_what_is_done_is_not_discarded(office: Office) -> None:
+    office.lab.drop("a.yaml", ONE, {"a.tif": b"image"})
+    office.lab.turns()
+    result = office.order("discard", office.filed("done").name.rpartition("__")[2])
+    assert not result.ok
+    assert "it is done" in result.says
+    assert len(office.lab.filed("done")) == 1
+
+
+# --- adopt -----------------------------------------------------------------------------
+
+
+def test_a_dead_instance_is_adopted_and_a_living_one_is_not(tmp_path: Path) -> None:
+    office = Office(tmp_path, hosts=2)
+    office.start()
+    lab = office.lab
+    lab.server.refuse["resolve"] = ServerUnavailable("OMERO is busy", code="busy")
+    lab.daemons[0].runners[0].turn(0)
+    lab.drop("a.yaml", ONE, {"a.tif": b"image"})
+    for _ in range(5):  # the second one takes it
+        lab.daemons[1].runners[0].turn(0)
+        lab.clock.forward(1.1)
+    other = lab.daemons[1].identity().name
+    assert len(list((lab.layout.inprogress / other).iterdir())) >= 1
+    result = office.order("adopt", other, seconds=40)
+    assert not result.ok
+    assert "is alive" in result.says
+    assert not office.order("retry", lab.claims()[0]).ok, "it is the other one's"
+    lab.daemons[1].runners = []
+    mend(office)
+    number = office.leave("adopt", other)
+    office.work(5)
+    assert answer_to(office.state, number) is None, "silence must last"
+    office.work(700)
+    answer = answer_to(office.state, number)
+    assert answer is not None
+    assert answer.results[0].ok
+    assert "1 drop of" in answer.results[0].says
+    lab.check(imported=1)
+    assert office.order("adopt", other).ok, "ordering it twice changes nothing"
+    assert not office.order("adopt", lab.daemons[0].identity().name).ok
+
+
+# --- the folder of orders --------------------------------------------------------------
+
+
+def test_an_order_for_a_share_that_is_away_waits(office: Office) -> None:
+    drop_id = fail_one(office)
+    marker = office.lab.layout.marker
+    kept = marker.read_bytes()
+    marker.unlink()
+    number = office.leave("discard", drop_id)
+    office.work(5)
+    assert answer_to(office.state, number) is None
+    assert [order.id for order in waiting_orders(office.state)] == [number]
+    marker.write_bytes(kept)
+    office.work(60)
+    assert answer_to(office.state, number) is not None
+    assert waiting_orders(office.state) == ()
+
+
+def test_an_order_that_was_left_while_no_daemon_ran_is_carried_out_at_the_next_start(office: Office) -> None:
+    drop_id = fail_one(office)
+    number = office.leave("discard", drop_id)
+    office.start()
+    office.work(2)
+    assert answer_to(office.state, number) is not None
+    assert office.lab.filed("failed") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"v": 2, "id": "x"}',
+        b'{"v": 1, "id": "other", "do": "retry", "box": "/b", "about": ["a"]}',
+        b'{"v": 1, "id": "x", "do": "rm", "box": "/b", "about": ["a"]}',
+        b'{"v": 1, "id": "x", "do": "retry", "box": "/nobox", "about": ["a"]}',
+        b'{"v": 1, "id": "x", "do": "retry", "box": "/b", "about": []}',
+        b'{"v": 1, "id": "x", "do": "retry", "box": "/b", "about": ["../../x"]}',
+        b"\xff" * 100,
+        b"[" * 100_000,
+    ],
+    ids=range(11),
+)
+def test_what_is_no_order_is_answered_and_moved_aside(office: Office, text: bytes) -> None:
+    for _ in range(2):  # the second time its answer is there already
+        (office.state / FOLDER / "x.json").write_bytes(text)
+        office.work(1)
+        answer = answer_to(office.state, "x")
+        assert answer is not None
+        assert not answer.results[0].ok
+        if b"nobox" in text:  # a good order that was answered is done with
+            take_answer(office.state, "x")
+    assert sorted(path.name for path in (office.state / FOLDER / BAD).iterdir()) == ["x.json", "x.json-2"]
+    assert office.names()[:1] == [BAD]
+    assert "x.json" not in office.names()
+
+
+def test_a_link_or_pipe_among_the_orders_hurts_nobody(office: Office) -> None:
+    folder = office.state / FOLDER
+    (folder / "link.json").symlink_to("/etc/passwd")
+    os.mkfifo(folder / "pipe.json")
+    (folder / "folder.json").mkdir()
+    office.work(2)
+    assert sorted(path.name for path in (folder / BAD).iterdir()) == ["folder.json", "link.json", "pipe.json"]
+
+
+def test_an_order_before_the_first_start_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no daemon has run"):
+        give(tmp_path / "none", AdminOrder("x", "retry", "/b", ("a",)))
+
+
+def test_answers_that_nobody_came_for_are_tidied_up(office: Office) -> None:
+    old = office.state / FOLDER / "x.answer.json"
+    old.write_text(json.dumps({"v": 1, "id": "x", "do": "retry", "results": []}))
+    os.utime(old, (1, 1))
+    assert answer_to(office.state, "x") == OrderAnswer("x", "retry", ())
+    office.work(1)
+    assert not old.exists()
+
+
+@pytest.mark.parametrize("do", ["retry", "discard"])
+def test_a_crash_at_any_point_of_an_order_changes_nothing_of_its_end(tmp_path: Path, do: str) -> None:
+    point, crashed = 0, True
+    while crashed:
+        point += 1
+        office = Office(tmp_path / str(point))
+        office.start()
+        drop_id = fail_one(office)
+        number = office.leave(do, drop_id)
+        try:
+            office.lab.crash_after(point)
+            office.work(3)
+            crashed = False
+        except Crash:
+            pass
+        finally:
+            observe.set_observer(None)
+        if crashed:
+            office.start()
+            office.work(8)
+        else:
+            office.work(5)
+        answer = answer_to(office.state, number)
+        assert answer is not None, point
+        assert all(result.ok for result in answer.results), (point, answer)
+        assert waiting_orders(office.state) == ()
+        assert office.lab.claims() == [], point
+        if do == "discard":
+            (place,) = office.lab.layout.discarded.iterdir()
+        else:
+            place = office.filed("failed")
+            kinds = [record.kind for record in read_newest(place)]
+            assert "reopened" in kinds, point
+        assert (place / layout.MEMBERS / "bad.tif").read_bytes() == b"image"
+    assert point > 10
