@@ -172,12 +172,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A sidecar that is seen but not taken yet, and the reason in words ("still being written", "2 of 3 files are there")."""
+    """A sidecar that is seen but not taken yet, and the reason in words ("still being written", "2 of 3 files are there").
+
+    `kind`: the code of the error where it is trouble of the disk ("access-denied", "file-busy", ...), else "".
+    """
 
     user: str
     sidecar: str
     reason: str
     since: float
+    kind: str = ""
 
 
 # --- filesets ------------------------------------------------------------------------

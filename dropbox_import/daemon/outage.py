@@ -48,6 +48,7 @@ class Outage:
         self.version = 0  # grows when somebody else may ask now, or nobody any more
         self.reason = ""
         self.since = ""
+        self.answered = False  # the last that was heard of OMERO, if anything, was an answer
 
     @property
     def ready(self) -> bool:
@@ -83,7 +84,7 @@ class Outage:
             if not first and not self._probing:
                 return  # a straggler of the same outage
             self._tries += 1
-            self._probing = False
+            self._probing = self.answered = False
             self._due = self._backoff.due(self._tries)
             self.reason = error.sentence
             self.version += 1
@@ -101,6 +102,7 @@ class Outage:
     def worked(self) -> None:
         with self._lock:
             was, self._tries, self._probing, self.reason = self._tries, 0, False, ""
+            self.answered = True
             self.version += was > 0
         if was:
             log.warning("OMERO can be used again", extra={"step": "outage-ends"})

@@ -1,0 +1,147 @@
+"""What is wrong now that no drop is to blame for, read from what the threads know: nothing here touches a box or OMERO."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from dropbox_import.clock import Clock
+from dropbox_import.daemon.alerts import AFTER, Alerts
+from dropbox_import.daemon.outage import Outage
+from dropbox_import.disk.volumes import free_bytes
+from dropbox_import.errors import AccessDenied, DiskFull, DropboxImportError, FileBusy
+from dropbox_import.model import Waiting
+from dropbox_import.settings import Box
+
+_LOOK = 5.0  # seconds
+_MOST_DENIED = 10  # of one box that are told one by one
+_STATE_NEEDS = 20_000_000  # bytes
+_OMERO_HINT = "Nothing is lost: every drop waits and goes on by itself. `dropbox-import check` says more."
+_HUNG_HINT = "Look whether its volume is mounted and answers; the other boxes go on."
+_FULL_HINT = "Make room there, or lower `min_free` in the config; the work goes on by itself."
+_STATE_HINT = "Make room there: without it the daemon cannot work."
+_DENIED_HINT = "Give the service account the right to read, move and change it (`dropbox-import check` says what to type)."
+_BUSY_HINT = "Close the program that has it open, or ask its user; the drop goes on by itself."
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """`key` names the thing that is wrong; it is told when it has been so for `after` seconds."""
+
+    key: str
+    sentence: str
+    hint: str
+    after: float = AFTER
+    drop: str = ""
+
+
+class Runner(Protocol):
+    """What is read of a box, from another thread."""
+
+    box: Box
+    low: bool
+    scans: int
+    turning_since: float | None
+
+    @property
+    def problem(self) -> DropboxImportError | None: ...
+
+    def unclaimed(self) -> tuple[Waiting, ...]: ...
+
+    def waits(self) -> list[tuple[str, DropboxImportError]]: ...
+
+
+class Watch:
+    """Looks every few seconds and lets `alerts` tell. Used by the service's own thread."""
+
+    def __init__(self, alerts: Alerts, outage: Outage, runners: Sequence[Runner], state_dir: Path, clock: Clock) -> None:
+        self._alerts = alerts
+        self._outage = outage
+        self._runners = runners
+        self._state_dir = state_dir
+        self._clock = clock
+        self._next_look = 0.0
+
+    def tend(self) -> None:
+        now = self._clock.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + _LOOK
+        found = {trouble.key: trouble for trouble in self._troubles(now)}
+        for one in found.values():
+            self._alerts.begins(one.key, one.sentence, one.hint, after=one.after, drop=one.drop)
+        for key in self._alerts.known() - found.keys():
+            if self._is_over(key, now):
+                self._alerts.ends(key)
+        self._alerts.tend()
+
+    def _troubles(self, now: float) -> Iterator[Trouble]:
+        if self._outage.down:
+            yield Trouble("omero", f"OMERO cannot be used: {self._outage.reason}", _OMERO_HINT)
+        if (free := _free(self._state_dir)) is not None and free < _STATE_NEEDS:
+            yield Trouble("state", f"only {free / 1e6:.0f} MB are free on the volume of the state folder {self._state_dir}", _STATE_HINT)
+        for runner in self._runners:
+            if hangs(runner, now):
+                yield Trouble(f"hung:{runner.box.path}", f"the box {runner.box.path} has not answered for two minutes", _HUNG_HINT, 0.0)
+            else:
+                yield from of_box(runner)
+
+    def _is_over(self, key: str, now: float) -> bool:
+        """Whether it is known to be, and not only not seen: after a start nothing is known yet."""
+        if key == "omero":
+            return self._outage.answered
+        for runner in self._runners:
+            kind, _, rest = key.partition(":")
+            path = str(runner.box.path)
+            if rest == path or rest.startswith(f"{path}:"):
+                seen = runner.scans > 0 and not hangs(runner, now)
+                return seen and (kind in ("box", "hung") or runner.problem is None)
+        return True
+
+
+def hangs(runner: Runner, now: float) -> bool:
+    """Whether the box's thread has been at one thing for so long that its volume must hang."""
+    since = runner.turning_since
+    return since is not None and now - since >= AFTER
+
+
+def of_box(runner: Runner) -> Iterator[Trouble]:
+    """What is wrong with a box that answers, and with single drops of it."""
+    path = runner.box.path
+    trouble = runner.problem
+    if trouble is not None:
+        yield Trouble(f"box:{path}", trouble.sentence, trouble.hint)
+        return
+    full = [why for _, why in runner.waits() if isinstance(why, DiskFull)]
+    if runner.low:
+        least = f"{runner.box.min_free / 1e9:.1f} GB"
+        yield Trouble(f"full:{path}", f"less than {least} (min_free) is free on the volume of {path}, so nothing new is taken", _FULL_HINT)
+    elif full:
+        yield Trouble(f"full:{path}", full[0].sentence, _FULL_HINT)
+    denied = [*_claims(runner, AccessDenied), *_drops(runner, AccessDenied)]
+    if len(denied) > _MOST_DENIED:
+        sentence = f"{len(denied)} drops in {path} wait because access to them is denied, among them {denied[0][0]}: {denied[0][1]}"
+        yield Trouble(f"denied:{path}", sentence, _DENIED_HINT)
+    else:
+        for name, why, drop in denied:
+            yield Trouble(f"denied:{path}:{name}", f"{name} waits: {why}", _DENIED_HINT, drop=drop)
+    long = runner.box.wait_for_files.tell_after
+    for name, why, drop in (*_claims(runner, FileBusy), *_drops(runner, FileBusy)):
+        yield Trouble(f"busy:{path}:{name}", f"{name} waits for long: {why}", _BUSY_HINT, after=long, drop=drop)
+
+
+def _claims(runner: Runner, kind: type[DropboxImportError]) -> Iterable[tuple[str, str, str]]:
+    return [(drop, why.sentence, drop) for drop, why in runner.waits() if isinstance(why, kind) and why.kind == kind.code]
+
+
+def _drops(runner: Runner, kind: type[DropboxImportError]) -> Iterable[tuple[str, str, str]]:
+    return [(f"{one.user}/{one.sidecar}", one.reason, "") for one in runner.unclaimed() if one.kind == kind.code]
+
+
+def _free(folder: Path) -> int | None:
+    try:
+        return free_bytes(folder)
+    except OSError:
+        return None

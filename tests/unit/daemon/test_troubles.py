@@ -1,0 +1,173 @@
+"""What is told of OMERO, of a box and of single drops, when, and from what on it is known to be over."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from dropbox_import.daemon.alerts import AFTER, CALM, OUTBOX, Alerts, read_alerts
+from dropbox_import.daemon.outage import Backoff, Outage
+from dropbox_import.daemon.troubles import Watch
+from dropbox_import.errors import AccessDenied, ConfigError, DiskFull, DropboxImportError, FileBusy, ServerUnavailable, ShareUnavailable
+from dropbox_import.model import Waiting
+from dropbox_import.settings import Box, WaitForFiles
+from tests.support.clocks import HandClock
+
+
+@dataclass
+class FakeBox:
+    box: Box
+    low: bool = False
+    scans: int = 0
+    turning_since: float | None = None
+    problem: DropboxImportError | None = None
+    lying: list[Waiting] = field(default_factory=list)
+    stuck: list[tuple[str, DropboxImportError]] = field(default_factory=list)
+
+    def unclaimed(self) -> tuple[Waiting, ...]:
+        return tuple(self.lying)
+
+    def waits(self) -> list[tuple[str, DropboxImportError]]:
+        return self.stuck
+
+
+class House:
+    def __init__(self, state: Path) -> None:
+        self.state, self.clock = state, HandClock()
+        self.box = FakeBox(Box(path=Path("/srv/imports"), min_free=5_000_000_000, wait_for_files=WaitForFiles(tell_after=3600.0)))
+        self.start()
+
+    def start(self) -> None:
+        self.outage = Outage(Backoff((5.0,), 0.0, self.clock), self.clock)
+        self.alerts = Alerts(self.state, self.clock)
+        self.watch = Watch(self.alerts, self.outage, [self.box], self.state, self.clock)
+        self.box.scans = 0
+
+    def passes(self, seconds: float) -> None:
+        for _ in range(int(seconds / 10)):
+            self.watch.tend()
+            self.clock.forward(10.0)
+        self.watch.tend()
+
+    def open(self) -> list[str]:
+        return [alert.sentence for alert in read_alerts(self.state)]
+
+    def events(self) -> list[str]:
+        return sorted(json.loads(path.read_bytes())["event"] for path in (self.state / OUTBOX).glob("*.json"))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServerUnavailable("OMERO cannot be reached", code="unreachable"),
+        DiskFull("The disk of the OMERO server is full", code="server-disk-full"),
+        AccessDenied("OMERO refuses the log-in of importer", code="login"),
+        ConfigError("the certificate of OMERO is not valid", code="certificate"),
+    ],
+    ids=lambda error: error.kind,
+)
+def test_omero_that_cannot_be_used_is_told_with_its_reason(house: House, error: DropboxImportError) -> None:
+    house.outage.failed(error)
+    house.passes(AFTER - 20)
+    assert house.open() == []
+    house.passes(40)
+    assert house.open() == [f"OMERO cannot be used: {error.sentence}"]
+    house.start()
+    house.passes(300)
+    assert house.open() != [], "after a start nobody has asked OMERO yet"
+    house.outage.worked()
+    house.passes(CALM + 10)
+    assert house.open() == []
+    assert house.events() == ["alert-begins", "alert-ends"]
+
+
+def test_a_share_that_is_gone_is_told_until_a_scan_has_seen_it(house: House) -> None:
+    house.box.scans = 3
+    house.box.problem = ShareUnavailable("/srv/imports is not mounted")
+    house.passes(AFTER + 10)
+    assert house.open() == ["/srv/imports is not mounted"]
+    house.start()
+    house.box.problem = None
+    house.passes(300)
+    assert house.open() != []
+    house.box.scans = 1
+    house.passes(CALM + 10)
+    assert house.open() == []
+
+
+def test_a_box_that_hangs_is_told_and_the_rest_of_it_is_left_open(house: House) -> None:
+    house.box.scans = 3
+    house.box.low = True
+    house.passes(AFTER + 10)
+    house.box.turning_since = house.clock.monotonic()
+    house.passes(AFTER + 10)
+    assert len(house.open()) == 2
+    assert any("has not answered" in sentence for sentence in house.open())
+    house.box.turning_since, house.box.low = None, False
+    house.passes(CALM + 20)
+    assert house.open() == []
+
+
+def test_a_full_volume_is_told_with_what_the_config_asks_for(house: House) -> None:
+    house.box.scans = 3
+    house.box.low = True
+    house.passes(AFTER + 10)
+    assert house.open() == ["less than 5.0 GB (min_free) is free on the volume of /srv/imports, so nothing new is taken"]
+    house.box.low, house.box.stuck = False, [("a", DiskFull("writing: No space left on device"))]
+    house.passes(300)
+    assert len(house.open()) == 1, "it is the same trouble"
+
+
+def test_each_drop_to_which_access_is_denied_is_told_once(house: House) -> None:
+    house.box.scans = 3
+    house.box.stuck = [("20261122-093912-aaaaaaaaaa", AccessDenied("moving a.tif: Permission denied"))]
+    house.box.lying = [Waiting("jdoe", "x.yaml", "Permission denied (x.tif)", 0.0, AccessDenied.code)]
+    house.passes(AFTER * 5)
+    assert len(house.open()) == 2
+    assert house.events() == ["alert-begins"] * 2
+    house.box.stuck, house.box.lying = [], []
+    house.passes(CALM + 10)
+    assert house.open() == []
+
+
+def test_many_drops_to_which_access_is_denied_are_one_alert(house: House) -> None:
+    house.box.scans = 3
+    house.box.lying = [Waiting("jdoe", f"{number}.yaml", "Permission denied", 0.0, AccessDenied.code) for number in range(500)]
+    house.passes(AFTER * 2)
+    (told,) = house.open()
+    assert told.startswith("500 drops in /srv/imports wait because access to them is denied")
+
+
+def test_a_file_that_is_busy_is_told_only_after_long(house: House) -> None:
+    house.box.scans = 3
+    house.box.stuck = [("20261122-093912-aaaaaaaaaa", FileBusy("a.tif is open"))]
+    house.passes(3500)
+    assert house.open() == []
+    house.passes(200)
+    (told,) = house.open()
+    assert "waits for long" in told
+
+
+def test_what_only_waits_is_nobodys_business(house: House) -> None:
+    house.box.scans = 3
+    house.box.stuck = [("20261122-093912-aaaaaaaaaa", ServerUnavailable("busy", code="busy"))]
+    house.box.lying = [Waiting("jdoe", "x.yaml", "not there yet: b.tif", 0.0)]
+    house.passes(7200)
+    assert house.open() == []
+
+
+def test_a_box_that_left_the_config_has_no_alerts(house: House) -> None:
+    house.box.scans = 3
+    house.box.low = True
+    house.passes(AFTER + 10)
+    house.watch = Watch(house.alerts, house.outage, [], house.state, house.clock)
+    house.passes(CALM + 20)
+    assert house.open() == []
