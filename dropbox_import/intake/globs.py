@@ -47,6 +47,13 @@ def crosses_folders(pattern: str) -> bool:
     return "/" in pattern or pattern == "**"
 
 
+def literal_start(pattern: str) -> str:
+    """The letters with which every name begins that the pattern can match in its own folder."""
+    text = nfc(pattern)
+    ends = [at for mark in "*?[" if (at := text.find(mark)) >= 0]
+    return text[: min(ends)] if ends else text
+
+
 def matches(pattern: str, path: str, *, any_level: bool = False) -> bool:
     """`*` and `?` stay within one folder, `**` stands for any folders, also none. Upper and lower case differ.
 

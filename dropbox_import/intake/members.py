@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from dropbox_import.disk.names import nfc, same_key, shown
-from dropbox_import.intake.filed import filed_folders
-from dropbox_import.intake.globs import crosses_folders, is_glob, matches
+from dropbox_import.intake.filed import RECORDS, Earlier, Filed, filed_folders
+from dropbox_import.intake.globs import crosses_folders, is_glob, literal_start, matches
 from dropbox_import.intake.ignored import is_never_taken, is_transfer
-from dropbox_import.intake.tree import Entry, Kind, Listing, below
+from dropbox_import.intake.tree import Entry, Kind, Listing, below, join
 from dropbox_import.model import ImportRequest
 
 SIDECAR_SUFFIXES = (".yaml", ".yml", ".json")
@@ -22,6 +23,25 @@ class Problem:
     sentence: str
     hint: str
     about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where the files of a sidecar are looked for: `members` and `references` are folders, `name` is what it speaks for.
+
+    Both are its own folder, but for a filed folder that was moved back: that is `filed` then.
+    """
+
+    sidecar: str
+    name: str
+    members: str
+    references: str
+    filed: Filed | None = None
+
+    @property
+    def elsewhere(self) -> frozenset[str]:
+        """Members that need not be here: they were filed in another part of the drop."""
+        return self.filed.earlier.elsewhere if self.filed is not None and self.filed.earlier is not None else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,42 +67,35 @@ class Wanted:
 class Index:
     """A listing with the two ways in which sidecars name files: by path (however its letters are composed) and by stem."""
 
-    def __init__(self, listing: Listing) -> None:
+    def __init__(self, listing: Listing, recall: Callable[[Entry], Earlier | None]) -> None:
         self.listing = listing
-        self.filed = filed_folders(listing)
-        self.records = frozenset[str]().union(*self.filed.values())
-        self._by_nfc: dict[str, str] = {}
-        self._by_key: dict[str, str] = {}
-        self._by_stem: dict[tuple[str, str], list[Entry]] = {}
-        for entry in listing.entries.values():
-            path = nfc(entry.path)
-            self._by_nfc.setdefault(path, entry.path)
-            self._by_key.setdefault(same_key(path), entry.path)
-            folder, _, name = path.rpartition("/")
-            for stem in _stems(name):
-                self._by_stem.setdefault((folder, stem), []).append(entry)
+        self.filed = filed_folders(listing, recall)
+        self.records = frozenset[str]().union(*(one.records for one in self.filed.values()))
 
     def find(self, path: str) -> Entry | None:
         """The entry of that path, NFC or not."""
-        found = self._by_nfc.get(nfc(path))
-        return None if found is None else self.listing.entries[found]
+        return self.listing.get(path) or self._find("", nfc(path).split("/"), nfc)
 
     def other_case(self, path: str) -> str | None:
         """A path that differs only in upper and lower case."""
-        return self._by_key.get(same_key(path))
+        found = self._find("", same_key(path).split("/"), same_key)
+        return None if found is None else found.path
+
+    def _find(self, folder: str, parts: list[str], key: Callable[[str], str]) -> Entry | None:
+        """Going down from the top, also where two folders have one name for somebody."""
+        here = self.listing.folders.get(folder)
+        if here is None:
+            return None
+        found = (here.by_nfc if key is nfc else here.by_key).get(parts[0], [])
+        if len(parts) == 1:
+            return found[0] if found else None
+        inside = (self._find(entry.path, parts[1:], key) for entry in found if entry.kind is Kind.FOLDER)
+        return next((entry for entry in inside if entry is not None), None)
 
     def of_stem(self, folder: str, stem: str) -> list[Entry]:
         """What is called `stem` or `stem.` and endings, in that folder."""
-        return self._by_stem.get((nfc(folder), nfc(stem)), [])
-
-
-def _stems(name: str) -> Iterable[str]:
-    # run7.5.tif is a file of "run7.5", not a companion of "run7".
-    yield name
-    parts = name.split(".")
-    for count in range(1, len(parts)):
-        if parts[0] and not (parts[count].isdigit() and count < len(parts) - 1):
-            yield ".".join(parts[:count])
+        found = self.listing.folders.get(folder)
+        return found.by_stem.get(nfc(stem), []) if found is not None else []
 
 
 def base_of(sidecar: str) -> str:
@@ -94,15 +107,26 @@ def base_of(sidecar: str) -> str:
     return name
 
 
-def join(folder: str, path: str) -> str:
-    return f"{folder}/{path}" if folder else path
-
-
-def member_folders(index: Index, sidecar: str, request: ImportRequest | None) -> tuple[str, ...]:
-    """Folders that belong to the drop from top to bottom, so that no file in them is a sidecar. `request` None = not readable yet."""
+def ground_of(sidecar: str) -> Ground:
+    """Where an ordinary sidecar looks: beside it."""
     folder = sidecar.rpartition("/")[0]
+    return Ground(sidecar, base_of(sidecar), folder, folder)
+
+
+def filed_ground(sidecar: str, filed: Filed) -> Ground:
+    """Where the sidecar of a filed folder looks."""
+    name = sidecar.rpartition("/")[2]
+    first = name.removeprefix("sidecar-")
+    if first in RECORDS or first.startswith("journal"):  # it was kept under another name, because ours was called so
+        name = first
+    return Ground(sidecar, base_of(name), filed.part("d"), filed.part("refs"), filed)
+
+
+def member_folders(index: Index, ground: Ground, request: ImportRequest | None) -> tuple[str, ...]:
+    """Folders that belong to the drop from top to bottom, so that no file in them is a sidecar. `request` None = not readable yet."""
+    folder = ground.members
     if request is None or request.files.include is None:
-        base = base_of(sidecar)
+        base = ground.name
         found = [entry for entry in index.of_stem(folder, base) if entry.name.lower().endswith(".zarr") or nfc(entry.name) == nfc(base)]
         if (companion := index.find(join(folder, f"_{_companion_stem(index, folder, base)}_"))) is not None:
             found.append(companion)
@@ -112,7 +136,7 @@ def member_folders(index: Index, sidecar: str, request: ImportRequest | None) ->
     return tuple(
         entry.path
         for entry in found
-        if entry.kind is Kind.FOLDER and not is_never_taken(entry.path) and not _excluded(entry, folder, excluded)
+        if entry.kind is Kind.FOLDER and not is_never_taken(entry.path) and not _excluded(entry.path, folder, excluded)
     )
 
 
@@ -122,9 +146,9 @@ def _companion_stem(index: Index, folder: str, base: str) -> str:
     return base[:-4] if base.lower().endswith(".vsi") and exact is not None and exact.kind is Kind.FILE else base
 
 
-def _excluded(entry: Entry, folder: str, patterns: tuple[str, ...]) -> bool:
+def _excluded(path: str, folder: str, patterns: tuple[str, ...]) -> bool:
     """By a pattern on the file itself or on a folder above it; one without a "/" holds at every level."""
-    path = below(folder, entry.path)
+    path = below(folder, path)
     while path:
         if any(matches(pattern, path, any_level=True) for pattern in patterns):
             return True
@@ -141,22 +165,21 @@ class _Collecting:
     problems: list[Problem] = field(default_factory=list)
 
 
-def wanted(index: Index, sidecar: str, request: ImportRequest, sidecars: frozenset[str]) -> Wanted:
+def wanted(index: Index, ground: Ground, request: ImportRequest, sidecars: AbstractSet[str]) -> Wanted:
     """Everything that the sidecar asks for. `sidecars` are all that were recognised: never members."""
-    folder = sidecar.rpartition("/")[0]
-    rule = request.files
+    folder, rule = ground.members, request.files
     got = _Collecting()
-    folders = member_folders(index, sidecar, request)
+    folders = member_folders(index, ground, request)
     by_stem = rule.include is None
     if by_stem:
-        _by_stem(index, sidecar, got)
+        _by_stem(index, ground, got)
     for name in rule.include or ():
         if is_glob(name):
-            _by_glob(index, folder, name, got)
+            _by_glob(index, ground, name, got)
         else:
-            _by_name(index, folder, name, got, sidecars)
+            _by_name(index, ground, name, got, sidecars)
     for name in dict.fromkeys((*rule.expect.size, *rule.expect.sha256)):
-        _by_name(index, folder, name, got, sidecars)
+        _by_name(index, ground, name, got, sidecars)
     for path in folders:
         _whole(index, path, got.loose if by_stem else got.explicit, got)
     _leave_out(index, folder, request, sidecars, got)
@@ -167,7 +190,7 @@ def wanted(index: Index, sidecar: str, request: ImportRequest, sidecars: frozens
         by_stem=loose if by_stem else frozenset(),
         by_glob=frozenset() if by_stem else loose,
         folders=folders,
-        references=_references(index, folder, request, got),
+        references=_references(index, ground, request, got),
         transfers=tuple(got.transfers),
         missing=tuple(dict.fromkeys(got.missing)),
         problems=tuple(got.problems),
@@ -175,12 +198,11 @@ def wanted(index: Index, sidecar: str, request: ImportRequest, sidecars: frozens
     )
 
 
-def _by_stem(index: Index, sidecar: str, got: _Collecting) -> None:
-    folder, base = sidecar.rpartition("/")[0], base_of(sidecar)
-    for entry in index.of_stem(folder, base):
+def _by_stem(index: Index, ground: Ground, got: _Collecting) -> None:
+    for entry in index.of_stem(ground.members, ground.name):
         if entry.kind is Kind.FOLDER:
             continue
-        if entry.kind is Kind.FILE and nfc(entry.name) == nfc(base):
+        if entry.kind is Kind.FILE and nfc(entry.name) == nfc(ground.name):
             got.explicit.add(entry.path)
         elif is_transfer(entry.name):
             got.transfers.append(entry.path)
@@ -188,11 +210,16 @@ def _by_stem(index: Index, sidecar: str, got: _Collecting) -> None:
             got.loose.add(entry.path)
 
 
-def _by_name(index: Index, folder: str, name: str, got: _Collecting, sidecars: frozenset[str]) -> None:
-    entry = index.find(join(folder, name))
+def _by_name(index: Index, ground: Ground, name: str, got: _Collecting, sidecars: AbstractSet[str]) -> None:
+    entry = index.find(join(ground.members, name))
     if entry is None:
+        if _is_elsewhere(name, ground.elsewhere):
+            return
         got.missing.append(name)
-        got.transfers.extend(found.path for found in index.of_stem(*_split(join(folder, name))) if is_transfer(found.name))
+        folder, _, last = join(ground.members, name).rpartition("/")
+        above = index.find(folder) if folder else None
+        partly = index.of_stem(folder if above is None else above.path, last)
+        got.transfers.extend(found.path for found in partly if is_transfer(found.name))
     elif is_never_taken(name):
         got.problems.append(Problem(f'"{shown(name)}" has a name that is never taken (temporary or hidden).', "Rename the file.", name))
     elif entry.path in sidecars:
@@ -203,25 +230,36 @@ def _by_name(index: Index, folder: str, name: str, got: _Collecting, sidecars: f
         got.explicit.add(entry.path)
 
 
-def _split(path: str) -> tuple[str, str]:
-    folder, _, name = path.rpartition("/")
-    return folder, name
+def _is_elsewhere(name: str, elsewhere: frozenset[str]) -> bool:
+    """Filed in the other part of the drop: the file itself, or all of a folder."""
+    return bool(elsewhere) and any(nfc(one) == nfc(name) or nfc(one).startswith(f"{nfc(name)}/") for one in elsewhere)
 
 
-def _by_glob(index: Index, folder: str, pattern: str, got: _Collecting) -> None:
-    listing = index.listing
-    if crosses_folders(pattern):
-        candidates: Iterable[Entry] = listing.below(folder)
-    else:
-        candidates = (listing.entries[path] for path in listing.children.get(folder, ()))
-    for entry in candidates:
-        path = below(folder, entry.path)
-        if is_never_taken(path):
+def _by_glob(index: Index, ground: Ground, pattern: str, got: _Collecting) -> None:
+    # What lies in the folder of a filed drop belongs to that drop.
+    others = tuple(f"{inner}/" for one in index.filed.values() if one is not ground.filed for inner in one.inner)
+    for entry in _candidates(index, ground.members, pattern):
+        path = below(ground.members, entry.path)
+        if is_never_taken(path) or (others and entry.path.startswith(others)):
             continue
         if entry.kind is not Kind.FOLDER and matches(pattern, path):
             got.loose.add(entry.path)
         elif entry.kind is Kind.FOLDER and entry.name.lower().endswith(".zarr") and matches(pattern, path):
             _whole(index, entry.path, got.loose, got)
+
+
+def _candidates(index: Index, folder: str, pattern: str) -> Iterable[Entry]:
+    """What the pattern could match: as little as can be told quickly, since there may be thousands of sidecars with one each."""
+    while "/" in pattern and not is_glob(pattern.partition("/")[0]):
+        first, _, pattern = pattern.partition("/")
+        inside = index.find(join(folder, first))
+        if inside is None or inside.kind is not Kind.FOLDER:
+            return ()
+        folder = inside.path
+    if crosses_folders(pattern):
+        return index.listing.below(folder)
+    here = index.listing.folders.get(folder)
+    return here.beginning(literal_start(pattern)) if here is not None else ()
 
 
 def _whole(index: Index, folder: str, into: set[str], got: _Collecting) -> None:
@@ -232,27 +270,28 @@ def _whole(index: Index, folder: str, into: set[str], got: _Collecting) -> None:
             into.add(entry.path)
 
 
-def _leave_out(index: Index, folder: str, request: ImportRequest, sidecars: frozenset[str], got: _Collecting) -> None:
-    entries = index.listing.entries
+def _leave_out(index: Index, folder: str, request: ImportRequest, sidecars: AbstractSet[str], got: _Collecting) -> None:
     exclude = request.files.exclude
-    named = {*(request.files.include or ()), *request.files.expect.size, *request.files.expect.sha256}
-    for path in sorted(got.explicit | got.loose):
-        if exclude and _excluded(entries[path], folder, exclude):
-            got.explicit.discard(path)
-            got.loose.discard(path)
-            if (name := below(folder, path)) in named:
-                got.problems.append(
-                    Problem(f'"{shown(name)}" is named and excluded at once.', 'Change "exclude", or leave the name out.', name)
-                )
-    got.transfers[:] = [path for path in dict.fromkeys(got.transfers) if not (exclude and _excluded(entries[path], folder, exclude))]
-    got.loose -= sidecars | index.records
-    got.explicit -= index.records
+    if exclude:
+        named = {*(request.files.include or ()), *request.files.expect.size, *request.files.expect.sha256}
+        for path in sorted(got.explicit | got.loose):
+            if _excluded(path, folder, exclude):
+                got.explicit.discard(path)
+                got.loose.discard(path)
+                if (name := below(folder, path)) in named:
+                    got.problems.append(
+                        Problem(f'"{shown(name)}" is named and excluded at once.', 'Change "exclude", or leave the name out.', name)
+                    )
+    got.transfers[:] = [path for path in dict.fromkeys(got.transfers) if not (exclude and _excluded(path, folder, exclude))]
+    # There may be more sidecars than this one has files.
+    got.loose = {path for path in got.loose if path not in sidecars and path not in index.records}
+    got.explicit = {path for path in got.explicit if path not in index.records}
 
 
-def _references(index: Index, folder: str, request: ImportRequest, got: _Collecting) -> tuple[str, ...]:
+def _references(index: Index, ground: Ground, request: ImportRequest, got: _Collecting) -> tuple[str, ...]:
     found: list[str] = []
     for name in dict.fromkeys(attachment.file for attachment in request.attachments):
-        entry = index.find(join(folder, name))
+        entry = index.find(join(ground.references, name))
         if entry is None:
             got.missing.append(name)
         elif entry.kind in (Kind.FOLDER, Kind.TOO_DEEP):

@@ -5,18 +5,22 @@ The answer depends on what is there, never on the order in which it came.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import groupby
 
 from dropbox_import.disk.names import shown
+from dropbox_import.intake.filed import Earlier, told
 from dropbox_import.intake.ignored import in_zarr, is_litter, is_never_taken
-from dropbox_import.intake.members import SIDECAR_SUFFIXES, Index, Problem, Wanted, base_of, member_folders, wanted
-from dropbox_import.intake.tree import Entry, Kind, Listing, below
+from dropbox_import.intake.members import SIDECAR_SUFFIXES, Ground, Index, Problem, Wanted, filed_ground, ground_of, member_folders, wanted
+from dropbox_import.intake.tree import Entry, Kind, Listing, below, join
 from dropbox_import.model import ImportRequest
 
 # A sidecar that was saved by an editor which adds its own ending is looked at too, so that its author is told.
 _LOOKED_AT = (*SIDECAR_SUFFIXES, *(f"{suffix}.txt" for suffix in SIDECAR_SUFFIXES))
 _FILES_TOLD = 3
+_RIVALS_KNOWN = 20  # of thousands that all claim one file
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,12 @@ class Pair:
 
     `missing` are names (as written) that are not there. `transfers` are unfinished copies among the members. `rivals` are
     the sidecars that claim one of its files as well, which is a problem once all of them are quiet. `unseen` are
-    places that could not be looked at. `in_filed_folder`: it lies in the folder of a drop that was filed before.
+    places that could not be looked at. `ground` says where its files are looked for.
     """
 
     sidecar: Entry
     request: ImportRequest | None
+    ground: Ground
     members: tuple[Entry, ...] = ()
     references: tuple[Entry, ...] = ()
     whole_folders: tuple[str, ...] = ()
@@ -46,49 +51,77 @@ class Pair:
     rivals: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     other_case: tuple[str, ...] = ()
-    in_filed_folder: bool = False
 
 
-def pair(listing: Listing, ask: Callable[[Entry], Asked | None]) -> tuple[Pair, ...]:
-    """Every sidecar with its files. `ask` says what a file with a sidecar's ending is: None = ordinary data.
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """All sidecars with their files; and the folders of filed drops of which somebody should know something."""
+
+    pairs: tuple[Pair, ...] = ()
+    told: tuple[str, ...] = ()
+
+
+def _unknown(_: Entry) -> Earlier | None:
+    return None
+
+
+def pair(
+    listing: Listing, ask: Callable[[Entry], Asked | None], recall: Callable[[Entry], Earlier | None] = _unknown, user: str = ""
+) -> Paired:
+    """Every sidecar with its files. `ask` says what a file with a sidecar's ending is: None = ordinary data. `recall` says what a
+    result.yaml says of a filed drop: None = it is none of ours.
 
     It is asked from the top down, and never about a file inside a folder that is a member or a *.zarr.
     """
-    if not any(_may_be_sidecar(entry) for entry in listing.entries.values()):
-        return ()
-    index = Index(listing)
-    requests = _recognise(index, ask)
-    names = frozenset(requests)
-    wants = {path: wanted(index, path, request, names) for path, request in requests.items() if request is not None}
-    shares = _share_out(wants)
+    candidates = [entry for folder in listing.folders.values() for entry in folder.entries.values() if _may_be_sidecar(entry)]
+    if not candidates:
+        return Paired()
+    index = Index(listing, recall)
+    asked = _recognise(index, candidates, ask)
+    wants = {path: wanted(index, one.ground, one.request, asked.keys()) for path, one in asked.items() if one.request is not None}
+    shares = _share_out(wants, {path: one.ground for path, one in asked.items()})
     pairs = []
-    for path, request in requests.items():
-        entry = listing.entries[path]
-        if request is None:
-            pairs.append(Pair(entry, None))
+    for path, one in asked.items():
+        if one.request is None:
+            pairs.append(Pair(one.entry, None, one.ground))
         else:
-            pairs.append(_pair(index, entry, request, wants[path], shares[path]))
-    return tuple(pairs)
+            pairs.append(_pair(index, one, one.request, wants[path], shares[path]))
+    of_folders: dict[str, list[str]] = {folder: [] for folder in index.filed}
+    for path, one in asked.items():
+        if one.entry.folder in of_folders:
+            of_folders[one.entry.folder].append(path)
+    notices = (told(user, index.filed[folder], listing, sidecars) for folder, sidecars in of_folders.items())
+    return Paired(tuple(pairs), tuple(notice for notice in notices if notice is not None))
 
 
 def _may_be_sidecar(entry: Entry) -> bool:
     return (
-        entry.kind is Kind.FILE and entry.name.lower().endswith(_LOOKED_AT) and not in_zarr(entry.path) and not is_never_taken(entry.path)
+        entry.path.lower().endswith(_LOOKED_AT) and entry.kind is Kind.FILE and not in_zarr(entry.path) and not is_never_taken(entry.path)
     )
 
 
-def _recognise(index: Index, ask: Callable[[Entry], Asked | None]) -> dict[str, ImportRequest | None]:
-    candidates = [entry for entry in index.listing.entries.values() if _may_be_sidecar(entry) and entry.path not in index.records]
-    candidates.sort(key=lambda entry: entry.path.count("/"))
-    found: dict[str, ImportRequest | None] = {}
-    taken: set[str] = set()
-    for entry in candidates:
-        if taken and not taken.isdisjoint(_folders_above(entry.path)):
+@dataclass(frozen=True, slots=True)
+class _Recognised:
+    entry: Entry
+    request: ImportRequest | None
+    ground: Ground
+
+
+def _recognise(index: Index, candidates: list[Entry], ask: Callable[[Entry], Asked | None]) -> dict[str, _Recognised]:
+    found: dict[str, _Recognised] = {}
+    taken: set[str] = {inner for filed in index.filed.values() for inner in filed.inner}
+    candidates.sort(key=lambda entry: (entry.path.count("/"), entry.folder))
+    for folder, entries in groupby(candidates, key=lambda entry: entry.folder):
+        if taken and not taken.isdisjoint((folder, *_folders_above(folder))):
             continue
-        answer = ask(entry)
-        if answer is not None:
-            found[entry.path] = answer.request
-            taken.update(member_folders(index, entry.path, answer.request))
+        data = (entry for entry in entries if entry.path not in index.records)
+        answers = {entry.path: (entry, answer) for entry in data if (answer := ask(entry)) is not None}
+        filed = index.filed.get(folder)
+        own = filed.own(answers) if filed is not None else None
+        for path, (entry, answer) in answers.items():
+            ground = filed_ground(path, filed) if filed is not None and path == own else ground_of(path)
+            found[path] = _Recognised(entry, answer.request, ground)
+            taken.update(member_folders(index, ground, answer.request))
     return found
 
 
@@ -106,7 +139,7 @@ class _Share:
     disputed: Mapping[str, tuple[str, ...]]
 
 
-def _share_out(wants: Mapping[str, Wanted]) -> dict[str, _Share]:
+def _share_out(wants: Mapping[str, Wanted], grounds: Mapping[str, Ground]) -> dict[str, _Share]:
     """An explicit name beats a stem or a glob; among stems the longest wins; equals are a dispute, and nobody gets the file."""
     referenced: dict[str, set[str]] = {}
     for sidecar, want in wants.items():
@@ -120,12 +153,12 @@ def _share_out(wants: Mapping[str, Wanted]) -> dict[str, _Share]:
     mine: dict[str, set[str]] = {sidecar: set() for sidecar in wants}
     disputed: dict[str, dict[str, tuple[str, ...]]] = {sidecar: {} for sidecar in wants}
     for path, claimants in claims.items():
-        strongest = claimants if len(claimants) == 1 else _strongest(path, claimants, wants)
+        strongest = claimants if len(claimants) == 1 else _strongest(path, claimants, wants, grounds)
         if len(strongest) == 1:
             mine[strongest[0]].add(path)
         else:
             for sidecar in strongest:
-                disputed[sidecar][path] = tuple(other for other in strongest if other != sidecar)
+                disputed[sidecar][path] = tuple(other for other in strongest[: _RIVALS_KNOWN + 1] if other != sidecar)
     return {sidecar: _Share(frozenset(mine[sidecar]), disputed[sidecar]) for sidecar in wants}
 
 
@@ -136,49 +169,51 @@ def _may_take(path: str, sidecar: str, want: Wanted, referenced: Mapping[str, se
     return referenced[path] == {sidecar} and any(path.startswith(f"{folder}/") for folder in want.folders)
 
 
-def _strongest(path: str, claimants: list[str], wants: Mapping[str, Wanted]) -> list[str]:
+def _strongest(path: str, claimants: list[str], wants: Mapping[str, Wanted], grounds: Mapping[str, Ground]) -> list[str]:
     explicit = [sidecar for sidecar in claimants if path in wants[sidecar].explicit]
     if explicit:
         return explicit
     if all(path in wants[sidecar].by_stem for sidecar in claimants):
         # run7.yaml and run7.ome.yaml: the second speaks for run7.ome.tif.
-        longest = max(len(base_of(sidecar)) for sidecar in claimants)
-        return [sidecar for sidecar in claimants if len(base_of(sidecar)) == longest]
+        longest = max(len(grounds[sidecar].name) for sidecar in claimants)
+        return [sidecar for sidecar in claimants if len(grounds[sidecar].name) == longest]
     return claimants
 
 
 # --- one sidecar with what it gets ---------------------------------------------------
 
 
-def _pair(index: Index, sidecar: Entry, request: ImportRequest, want: Wanted, share: _Share) -> Pair:
-    entries = index.listing.entries
+def _pair(index: Index, one: _Recognised, request: ImportRequest, want: Wanted, share: _Share) -> Pair:
+    ground, listing = one.ground, index.listing
     problems = list(want.problems)
     if share.disputed:
-        problems.append(_dispute(sidecar, share.disputed))
-    missing_paths = {name: _from(sidecar, name) for name in want.missing}
+        problems.append(_dispute(ground, share.disputed))
+    attached = {attachment.file for attachment in request.attachments}
+    places = [join(ground.references if name in attached else ground.members, name) for name in want.missing]
     return Pair(
-        sidecar,
+        one.entry,
         request,
-        members=tuple(entries[path] for path in sorted(share.mine)),
-        references=tuple(entries[path] for path in want.references),
-        whole_folders=_whole_folders(index.listing, want, share.mine),
+        ground,
+        members=_entries(listing, sorted(share.mine)),
+        references=_entries(listing, want.references),
+        whole_folders=_whole_folders(listing, want, share.mine),
         missing=want.missing,
-        transfers=tuple(entries[path] for path in want.transfers),
+        transfers=_entries(listing, want.transfers),
         problems=tuple(problems),
         rivals=tuple(sorted({rival for rivals in share.disputed.values() for rival in rivals})),
-        unseen=_unseen(index.listing, sidecar, want, set(missing_paths.values())),
-        other_case=tuple(below(sidecar.folder, other) for path in missing_paths.values() if (other := index.other_case(path)) is not None),
-        in_filed_folder=sidecar.folder in index.filed,
+        unseen=_unseen(listing, ground, want, set(places)),
+        other_case=tuple(below(ground.members, other) for path in places if (other := index.other_case(path)) is not None),
     )
 
 
-def _from(sidecar: Entry, name: str) -> str:
-    return f"{sidecar.folder}/{name}" if sidecar.folder else name
+def _entries(listing: Listing, paths: Iterable[str]) -> tuple[Entry, ...]:
+    found = (listing.get(path) for path in paths)
+    return tuple(entry for entry in found if entry is not None)
 
 
-def _dispute(sidecar: Entry, disputed: Mapping[str, tuple[str, ...]]) -> Problem:
+def _dispute(ground: Ground, disputed: Mapping[str, tuple[str, ...]]) -> Problem:
     files = sorted(disputed)
-    names = ", ".join(f'"{shown(below(sidecar.folder, path))}"' for path in files[:_FILES_TOLD])
+    names = ", ".join(f'"{shown(below(ground.members, path))}"' for path in files[:_FILES_TOLD])
     more = f" and {len(files) - _FILES_TOLD} more" if len(files) > _FILES_TOLD else ""
     others = ", ".join(f'"{shown(rival)}"' for rival in sorted({rival for rivals in disputed.values() for rival in rivals}))
     return Problem(
@@ -187,7 +222,7 @@ def _dispute(sidecar: Entry, disputed: Mapping[str, tuple[str, ...]]) -> Problem
     )
 
 
-def _whole_folders(listing: Listing, want: Wanted, mine: frozenset[str]) -> tuple[str, ...]:
+def _whole_folders(listing: Listing, want: Wanted, mine: AbstractSet[str]) -> tuple[str, ...]:
     """The member folders in which every file is a member of this drop (litter of desktops goes along), topmost only."""
     found: list[str] = []
     for folder in sorted(want.folders, key=len):
@@ -199,16 +234,16 @@ def _whole_folders(listing: Listing, want: Wanted, mine: frozenset[str]) -> tupl
     return tuple(sorted(found))
 
 
-def _goes_along(entry: Entry, mine: frozenset[str]) -> bool:
+def _goes_along(entry: Entry, mine: AbstractSet[str]) -> bool:
     if entry.path in mine or is_litter(entry.name):
         return True
     return entry.kind is Kind.FOLDER and not is_never_taken(entry.path)
 
 
-def _unseen(listing: Listing, sidecar: Entry, want: Wanted, missing: set[str]) -> tuple[str, ...]:
+def _unseen(listing: Listing, ground: Ground, want: Wanted, missing: set[str]) -> tuple[str, ...]:
     def matters(path: str) -> bool:
         if path in missing or any(path == folder or path.startswith(f"{folder}/") for folder in want.folders):
             return True
-        return want.deep and (not sidecar.folder or path.startswith(f"{sidecar.folder}/"))
+        return want.deep and (not ground.members or path.startswith(f"{ground.members}/"))
 
     return tuple(path for path in listing.troubles if matters(path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from dropbox_import import sidecar
 from dropbox_import.disk.facts import open_below, read_below, stat_below
 from dropbox_import.disk.names import shown
 from dropbox_import.errors import Mistake, Rejected, SidecarInvalid
+from dropbox_import.intake.filed import LONGEST, Earlier, earlier_of
 from dropbox_import.intake.pairing import Asked
 from dropbox_import.intake.tree import Entry, entry_of
 from dropbox_import.model import ImportRequest
@@ -44,8 +45,10 @@ class Reader:
         self._defaults = defaults
         self._stable = stable_ids
         self._readings: dict[str, Reading] = {}
+        self._earlier: dict[str, tuple[Hashable, Earlier | None]] = {}
         self._sums: dict[str, tuple[Hashable, str]] = {}
         self._faults: dict[str, Hashable] = {}
+        self.unsettled = False  # something could not be read, and is to be asked for again though it has not changed
 
     def ask(self, entry: Entry) -> Asked | None:
         """Is it a sidecar, and what does it ask for? One that cannot be read now counts as one, so that nobody takes it as data."""
@@ -54,19 +57,36 @@ class Reader:
             return None
         return Asked(reading.request)
 
+    def recall(self, entry: Entry) -> Earlier | None:
+        """What a result.yaml says of a filed drop; None if it is none of ours or cannot be read now."""
+        known = self._earlier.get(entry.path)
+        if known is None or known[0] != entry.print:
+            try:
+                known = (entry.print, earlier_of(read_below(self.base, entry.path, LONGEST), self.base.name))
+            except (OSError, Rejected) as error:
+                _log.debug("Reading %s: %s", shown(entry.path), error)
+                self.unsettled = True
+                return None
+            except Exception:  # noqa: BLE001 - one file must not stop the others
+                if self.first_time(entry):
+                    _log.exception("Reading %s failed", shown(entry.path))
+                known = (entry.print, None)
+            self._earlier[entry.path] = known
+        return known[1]
+
     def get(self, path: str) -> Reading:
         """What `ask` found in this scan."""
         return self._readings[path]
 
-    def forget_all_but(self, paths: Mapping[str, object]) -> None:
+    def forget_all_but(self, is_there: Callable[[str], object]) -> None:
         """Keep only what still exists."""
-        self._readings = {path: reading for path, reading in self._readings.items() if path in paths}
-        self._sums = {path: known for path, known in self._sums.items() if path in paths}
-        self._faults = {path: mark for path, mark in self._faults.items() if path in paths}
+        for known in (self._readings, self._sums, self._faults, self._earlier):
+            for path in [path for path in known if is_there(path) is None]:
+                del known[path]
 
     def sha256(self, entry: Entry) -> str:
         """The checksum of a file, read in full the first time. OSError if it cannot be."""
-        mark = entry.print(stable_ids=self._stable)
+        mark = entry.print
         known = self._sums.get(entry.path)
         if known is None or known[0] != mark:
             known = self._sums[entry.path] = (mark, self._sum(entry.path))
@@ -74,7 +94,7 @@ class Reader:
 
     def first_time(self, entry: Entry) -> bool:
         """True once for each state of the file, so that a fault of ours is not logged at every scan."""
-        mark = entry.print(stable_ids=self._stable)
+        mark = entry.print
         if self._faults.get(entry.path) == mark:
             return False
         self._faults[entry.path] = mark
@@ -85,6 +105,7 @@ class Reader:
         if self._sum(entry.path) == self._readings[entry.path].sha256:
             return True
         del self._readings[entry.path]
+        self.unsettled = True
         return False
 
     def lines(self, path: str) -> list[str]:
@@ -96,7 +117,7 @@ class Reader:
         return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace").splitlines()
 
     def _read(self, entry: Entry) -> Reading:
-        mark = entry.print(stable_ids=self._stable)
+        mark = entry.print
         known = self._readings.get(entry.path)
         if known is not None and known.print == mark and not known.trouble:
             return known
@@ -111,6 +132,7 @@ class Reader:
             if self.first_time(entry):
                 _log.exception("Reading %s failed", shown(entry.path))
         self._readings[entry.path] = reading
+        self.unsettled = self.unsettled or bool(reading.trouble)
         return reading
 
     def _fresh(self, entry: Entry, mark: Hashable) -> Reading:
@@ -121,7 +143,7 @@ class Reader:
         data = head if len(head) < sidecar.HEAD else read_below(self.base, entry.path, _LONGEST)
         digest = hashlib.sha256(data).hexdigest() if len(data) < _LONGEST else self._sum(entry.path)
         after = entry_of(entry.path, stat_below(self.base, entry.path), stable_ids=self._stable)
-        if after.print(stable_ids=self._stable) != mark:
+        if after.print != mark:
             return Reading(mark, trouble="it is still being written")
         try:
             return Reading(mark, digest, request=sidecar.parse_sidecar(data, entry.name, defaults=self._defaults))

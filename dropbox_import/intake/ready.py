@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from dropbox_import import sidecar
@@ -12,13 +13,14 @@ from dropbox_import.disk.names import shown
 from dropbox_import.disk.writers import Writing, being_written
 from dropbox_import.errors import MembersMissing, Mistake, Rejected, SidecarInvalid
 from dropbox_import.intake.disputes import Disputes
-from dropbox_import.intake.expected import all_expected, by_name, hours, main_file, nothing_there
+from dropbox_import.intake.expected import all_expected, by_name, hours, main_file, not_there, nothing_there
+from dropbox_import.intake.filed import leftovers
 from dropbox_import.intake.judge import problems_of
 from dropbox_import.intake.members import Problem
 from dropbox_import.intake.pairing import Pair
 from dropbox_import.intake.reading import UNEXPECTED, Reader, mistake_at
-from dropbox_import.intake.tracker import Tracker
-from dropbox_import.intake.tree import Entry, Kind, below
+from dropbox_import.intake.tracker import Moment, unchanged
+from dropbox_import.intake.tree import Entry, Kind, Listing, below, join
 from dropbox_import.model import Candidate, ImportRequest, Waiting
 from dropbox_import.settings import Box
 
@@ -58,9 +60,9 @@ class Desk:
     user: str
     base: Path
     reader: Reader
-    tracker: Tracker
+    listing: Listing
     disputes: Disputes
-    now: float
+    moment: Moment
     network: bool
     owner_uid: int | None
     device: int | None
@@ -68,12 +70,16 @@ class Desk:
     notices: list[str] = field(default_factory=list)
     again_in: float | None = None
 
+    @property
+    def now(self) -> float:
+        return self.moment.monotonic
+
     def decide(self, pair: Pair) -> Candidate | Waiting:
         """OSError of one drop's files is a wait of that drop."""
         try:
             return self._ready(pair)
         except Refused as refused:
-            return self._candidate(pair, None, self.user, mistakes=refused.mistakes, refusal_code=refused.code)
+            return self._refused(pair, refused)
         except NotYet as wait:
             reason = wait.reason
             if wait.again_in is not None:
@@ -107,7 +113,7 @@ class Desk:
         self._nobody_writes((*pair.members, *pair.references))
         if self.network and not self.reader.still_says(pair.sidecar):
             raise NotYet("the sidecar is still being written")
-        return self._candidate(pair, self._rendered(pair, request), owner)
+        return self._candidate(pair, owner, request)
 
     # --- the sidecar by itself -------------------------------------------------------
 
@@ -131,7 +137,7 @@ class Desk:
         for rival in pair.rivals:
             if rival in self.pairs and not self._quiet(self.pairs[rival].sidecar, False):
                 raise NotYet(f'another sidecar, "{shown(rival)}", claims the same files and was changed a moment ago')
-        state = pair.sidecar.print(stable_ids=not self.network)
+        state = pair.sidecar.print
         if pair.rivals:
             self.disputes.remember(pair.sidecar.path, state, pair.problems, self.now)
         problems = [*owner_problems, *(pair.problems or self.disputes.recall(pair.sidecar.path, state, self.now))]
@@ -150,15 +156,15 @@ class Desk:
             raise NotYet(f'"{shown(pair.unseen[0])}" cannot be looked at by the service account')
         expect = request.files.expect
         if pair.missing:
-            names = ", ".join(f'"{shown(name)}"' for name in pair.missing[:5]) + (" and more" if len(pair.missing) > 5 else "")
-            case = f' ("{shown(pair.other_case[0])}" is there: upper and lower case count)' if pair.other_case else ""
-            self._patience(pair, f"not there yet: {names}{case}", "Put the missing files there, or correct their names.", pair.missing[0])
+            self._patience(pair, *not_there(pair), pair.missing[0])
         if not pair.members:
             self._patience(pair, *nothing_there(pair, request))
-        if expect.count is not None and len(pair.members) < expect.count:
-            self._patience(pair, f"{len(pair.members)} of {expect.count} files are there", "Put the missing files there.", "count")
-        if expect.count is not None and len(pair.members) > expect.count:
-            sentence = f"{len(pair.members)} files are there, and {expect.count} are expected."
+        count = len(pair.members) + (len(_elsewhere(pair)) if expect.count is not None else 0)
+        if expect.count is not None and count < expect.count:
+            hint = "Put the missing files there, or correct the count."
+            self._patience(pair, f"{count} of {expect.count} files are there", hint, "count")
+        if expect.count is not None and count > expect.count:
+            sentence = f"{count} files are there, and {expect.count} are expected."
             raise Refused(SidecarInvalid.code, self._mistakes(pair, [Problem(sentence, "Correct the count, or name the files.", "count")]))
         sizes = by_name(pair)
         for name, size in expect.size.items():
@@ -172,7 +178,7 @@ class Desk:
 
     def _files_are_good(self, pair: Pair) -> None:
         entries = (*pair.members, *(entry for entry in pair.references if entry not in pair.members))
-        problems = problems_of(entries, pair.sidecar.folder, owner_uid=self.owner_uid, device=self.device)
+        problems = problems_of(entries, pair.ground.members, owner_uid=self.owner_uid, device=self.device)
         if problems:
             raise Refused(SidecarInvalid.code, self._mistakes(pair, problems))
 
@@ -181,10 +187,10 @@ class Desk:
         changed = [entry for entry in entries if not self._quiet(entry, expected)]
         if changed:
             last = max(self._quiet_in(entry, expected) for entry in changed)
-            raise NotYet(f'"{shown(below(pair.sidecar.folder, changed[0].path))}" was changed a moment ago', again_in=last)
+            raise NotYet(f'"{shown(_seen_from(pair.sidecar, changed[0]))}" was changed a moment ago', again_in=last)
         for entry in pair.transfers:
             if not self._quiet(entry, False):
-                raise NotYet(f'"{shown(below(pair.sidecar.folder, entry.path))}" is still being copied')
+                raise NotYet(f'"{shown(_seen_from(pair.sidecar, entry))}" is still being copied')
             self.notices.append(f'{self.user}: "{shown(entry.path)}" looks like a copy that was given up; it is left where it is.')
 
     def _checksums(self, pair: Pair, request: ImportRequest) -> None:
@@ -205,24 +211,23 @@ class Desk:
 
     def _quiet(self, entry: Entry, expected: bool) -> bool:
         if expected:
-            return self.tracker.quiet(entry.path, self.now, 0.0, SCANS_IF_EXPECTED)
-        return self.tracker.quiet(entry.path, self.now, self.box.quiet_period, SCANS)
+            return unchanged(entry.since, self.moment, 0.0, SCANS_IF_EXPECTED)
+        return unchanged(entry.since, self.moment, self.box.quiet_period, SCANS)
 
     def _quiet_in(self, entry: Entry, expected: bool) -> float:
-        seen = self.tracker.get(entry.path)
-        if expected or seen is None:
+        if expected:
             return SOONEST
         # The scans that are missing come at an even pace until the time is over.
-        left = max(0.0, seen.since + self.box.quiet_period - self.now)
-        return max(SOONEST, left / max(1, SCANS - seen.scans))
+        left = max(0.0, entry.since.monotonic + self.box.quiet_period - self.now)
+        seen = self.moment.number - entry.since.number + 1
+        return max(SOONEST, left / max(1, SCANS - seen))
 
     def _is_open(self, entry: Entry) -> bool:
         path = self.base.joinpath(*entry.path.split("/"))
         return entry.kind is Kind.FILE and being_written(path, network=self.network) is Writing.OPEN
 
     def _since(self, pair: Pair) -> float:
-        seen = self.tracker.get(pair.sidecar.path)
-        return self.now if seen is None else seen.since
+        return pair.sidecar.since.monotonic
 
     def _patience(self, pair: Pair, reason: str, hint: str, about: str = "") -> None:
         """Wait, after a while say so, and in the end refuse. Never returns."""
@@ -241,37 +246,69 @@ class Desk:
         lines = self.reader.lines(pair.sidecar.path)
         return [mistake_at(lines, shown(pair.sidecar.name), problem.sentence, problem.hint, problem.about) for problem in problems]
 
-    def _rendered(self, pair: Pair, request: ImportRequest) -> ImportRequest:
-        main = main_file(pair)
-        date = min(seen.first for entry in pair.members if (seen := self.tracker.get(entry.path)) is not None)
+    def _rendered(self, pair: Pair, request: ImportRequest) -> tuple[ImportRequest, datetime]:
+        """With its names filled in, and the day for {date}. Of a drop that was filed before they are what they were."""
+        main, ground = main_file(pair), pair.ground
+        earlier = ground.filed.earlier if ground.filed is not None else None
+        path, folder, date = pair.sidecar.path, main.folder, min(entry.first.today for entry in pair.members)
+        if earlier is not None:
+            request = replace(request, submission=request.submission or earlier.submission)
+            date = earlier.dated or date
+            if earlier.dropped:
+                path = earlier.dropped
+                folder = join(path.rpartition("/")[0], below(ground.members, main.folder)).rstrip("/")
         try:
-            return sidecar.render(
-                request,
-                sidecar_path=pair.sidecar.path,
-                folder=main.folder or self.user,
-                file=main.name,
-                date=date.astimezone(),
-            )
+            rendered = sidecar.render(request, sidecar_path=path, folder=folder or self.user, file=main.name, date=date.astimezone())
         except SidecarInvalid as error:
             lines = self.reader.lines(pair.sidecar.path)
             placed = [mistake_at(lines, one.file, one.sentence, one.hint, _placeholder(one.sentence)) for one in error.mistakes]
             raise Refused(error.kind, placed) from error
+        return rendered, date
 
-    def _candidate(
-        self, pair: Pair, request: ImportRequest | None, owner: str, *, mistakes: tuple[Mistake, ...] = (), refusal_code: str = ""
-    ) -> Candidate:
-        folder = pair.sidecar.folder
-        taken = request is not None
-        return Candidate(
+    def _refused(self, pair: Pair, refused: Refused) -> Candidate:
+        """The sidecar alone, with what is wrong."""
+        return replace(self._candidate(pair, self.user, None), mistakes=refused.mistakes, refusal_code=refused.code)
+
+    def _candidate(self, pair: Pair, owner: str, request: ImportRequest | None) -> Candidate:
+        folder, ground = pair.sidecar.folder, pair.ground
+        candidate = Candidate(
             user=self.user,
-            folder=f"{self.user}/{folder}" if folder else self.user,
+            folder=join(self.user, folder).rstrip("/"),
             sidecar=pair.sidecar.facts(folder),
             sidecar_sha256=self.reader.get(pair.sidecar.path).sha256,
             owner=owner,
-            request=request,
-            members=tuple(entry.facts(folder) for entry in pair.members) if taken else (),
-            references=tuple(entry.facts(folder) for entry in pair.references) if taken else (),
-            whole_folders=tuple(below(folder, path) for path in pair.whole_folders) if taken else (),
-            mistakes=mistakes,
-            refusal_code=refusal_code,
+            request=None,
         )
+        if request is None:
+            return candidate
+        rendered, date = self._rendered(pair, request)
+        candidate = replace(
+            candidate,
+            request=rendered,
+            members=tuple(entry.facts(ground.members) for entry in pair.members),
+            references=tuple(entry.facts(ground.references) for entry in pair.references),
+            whole_folders=tuple(below(ground.members, path) for path in pair.whole_folders),
+            dated=date.isoformat(timespec="seconds"),
+        )
+        filed = ground.filed
+        if filed is None or filed.earlier is None:
+            return candidate
+        return replace(
+            candidate,
+            base=below(folder, ground.members),
+            refs_base=below(folder, ground.references),
+            leftovers=leftovers(filed, self.listing),
+            dropped=f"{self.user}/{filed.earlier.dropped}" if filed.earlier.dropped else "",
+            elsewhere=_elsewhere(pair),
+        )
+
+
+def _elsewhere(pair: Pair) -> tuple[str, ...]:
+    """Members of the drop that were filed in its other part, and are not here as well."""
+    elsewhere = pair.ground.elsewhere
+    return tuple(sorted(elsewhere - {below(pair.ground.members, entry.path) for entry in pair.members})) if elsewhere else ()
+
+
+def _seen_from(sidecar: Entry, entry: Entry) -> str:
+    """How the owner finds it."""
+    return below(sidecar.folder, entry.path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dropbox_import.clock import Clock
@@ -11,13 +11,12 @@ from dropbox_import.disk.mounts import is_network
 from dropbox_import.disk.names import problem_with, shown
 from dropbox_import.disk.paths import for_system
 from dropbox_import.intake.disputes import Disputes
-from dropbox_import.intake.filed import filed_folders, notice
 from dropbox_import.intake.ignored import is_never_taken
 from dropbox_import.intake.members import SIDECAR_SUFFIXES
-from dropbox_import.intake.pairing import pair
+from dropbox_import.intake.pairing import Paired, pair
 from dropbox_import.intake.reading import Reader
 from dropbox_import.intake.ready import Desk
-from dropbox_import.intake.tracker import Tracker
+from dropbox_import.intake.tracker import Moment
 from dropbox_import.intake.tree import Entry, Kind, Listing, entry_of, look
 from dropbox_import.model import Candidate, Waiting
 from dropbox_import.settings import Box
@@ -32,21 +31,26 @@ class Scan:
 
     `notices` are sentences for people; the same trouble gives the same sentence at every scan. `again_in`: seconds after
     which one more scan may find a drop ready that is only not quiet for long enough yet; None = at the usual time.
+    `took`: seconds that the pass took. The next one should not begin before ten times as long has passed since this one began.
     """
 
     ready: tuple[Candidate, ...] = ()
     waiting: tuple[Waiting, ...] = ()
     notices: tuple[str, ...] = ()
     again_in: float | None = None
+    took: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Memory:
-    """What is known of one user's folder from scan to scan."""
+    """What is known of one user's folder from scan to scan: `listing` and `paired` are those of the last one, `looks` counts."""
 
     reader: Reader
-    tracker: Tracker
-    disputes: Disputes
+    disputes: Disputes = field(default_factory=Disputes)
+    listing: Listing | None = None
+    paired: Paired = field(default_factory=Paired)
+    told: tuple[str, ...] = ()
+    looks: int = 0
 
 
 class Intake:
@@ -60,6 +64,7 @@ class Intake:
 
     def scan(self) -> Scan:
         """One pass. The trouble of one file or user never stops the others; OSError when drop/ itself cannot be read."""
+        begun = self._clock.monotonic()
         network = is_network(self._drop)
         with os.scandir(for_system(self._drop)) as found:
             names = sorted(item.name for item in found)
@@ -70,9 +75,7 @@ class Intake:
             folder = self._user_folder(name, network, notices)
             if folder is None:
                 continue
-            users[name] = self._users.get(name) or _Memory(
-                Reader(self._drop / name, self.box.defaults, stable_ids=not network), Tracker(), Disputes()
-            )
+            users[name] = self._users.get(name) or _Memory(Reader(self._drop / name, self.box.defaults, stable_ids=not network))
             scans.append(self._scan_user(name, folder, users[name], network))
         self._users = users
         return Scan(
@@ -80,6 +83,7 @@ class Intake:
             waiting=tuple(one for scan in scans for one in scan.waiting),
             notices=tuple(dict.fromkeys([*notices, *(notice for scan in scans for notice in scan.notices)])),
             again_in=min((scan.again_in for scan in scans if scan.again_in is not None), default=None),
+            took=self._clock.monotonic() - begun,
         )
 
     def _user_folder(self, name: str, network: bool, notices: list[str]) -> Entry | None:
@@ -104,31 +108,35 @@ class Intake:
         return None
 
     def _scan_user(self, user: str, folder: Entry, memory: _Memory, network: bool) -> Scan:
-        reader, tracker = memory.reader, memory.tracker
+        moment = Moment(memory.looks + 1)
         try:
-            listing = look(self._drop / user, stable_ids=not network)
+            listing = look(self._drop / user, stable_ids=not network, moment=moment, last=memory.listing)
         except OSError as error:
             return Scan(notices=(f'The folder of "{shown(user)}" cannot be looked into: {error.strerror}.',))
-        now = self._clock.monotonic()
-        prints = ((entry.path, entry.print(stable_ids=not network)) for entry in listing.entries.values() if entry.kind is Kind.FILE)
-        tracker.scan(prints, now, self._clock.now())
-        pairs = pair(listing, reader.ask)
-        reader.forget_all_but(listing.entries)
+        moment.ends(self._clock.monotonic(), self._clock.now())
+        memory.looks += 1
+        reader = memory.reader
+        if reader.unsettled or not listing.is_like(memory.listing):
+            reader.unsettled = False
+            memory.paired = pair(listing, reader.ask, reader.recall, user)
+            memory.told = (*_told_of(user, listing), *memory.paired.told)
+            reader.forget_all_but(listing.get)
+        memory.listing = listing
         desk = Desk(
             box=self.box,
             user=user,
             base=self._drop / user,
             reader=reader,
-            tracker=tracker,
+            listing=listing,
             disputes=memory.disputes,
-            now=now,
+            moment=moment,
             network=network,
             owner_uid=folder.uid if self.box.check_file_owner and os.name == "posix" else None,
             device=folder.device,
-            pairs={one.sidecar.path: one for one in pairs},
-            notices=_told_of(user, listing),
+            pairs={one.sidecar.path: one for one in memory.paired.pairs},
+            notices=list(memory.told),
         )
-        outcomes = [desk.decide(one) for one in pairs]
+        outcomes = [desk.decide(one) for one in memory.paired.pairs]
         return Scan(
             ready=tuple(one for one in outcomes if isinstance(one, Candidate)),
             waiting=tuple(one for one in outcomes if isinstance(one, Waiting)),
@@ -140,8 +148,7 @@ class Intake:
 def _told_of(user: str, listing: Listing) -> list[str]:
     """What lies there and cannot be taken, whatever the sidecars say."""
     told = [f'{shown(user)}: "{shown(path)}" cannot be looked at: {error.strerror}.' for path, error in listing.troubles.items()]
-    told += [notice(user, folder, records) for folder, records in filed_folders(listing).items()]
-    for entry in listing.entries.values():
+    for entry in (entry for folder in listing.folders.values() for entry in folder.odd):
         if entry.kind is Kind.LINK and entry.name.lower().endswith(SIDECAR_SUFFIXES):
             told.append(f'{shown(user)}: "{shown(entry.path)}" is a link and is not read as a sidecar; put the file itself there.')
         elif entry.kind is Kind.TOO_DEEP:

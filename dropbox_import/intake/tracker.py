@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """`since`: when it was first seen as it is now (monotonic); `scans`: how often since then; `first`: when its name was first seen."""
+class Moment:
+    """One scan. Its time is that of its end: every file in it was as it was seen at least from then on."""
 
-    print: Hashable
-    since: float
-    scans: int
-    first: datetime
+    __slots__ = ("monotonic", "number", "today")
+
+    def __init__(self, number: int = 0, monotonic: float = 0.0, today: datetime = datetime(1970, 1, 1, tzinfo=UTC)) -> None:
+        self.number, self.monotonic, self.today = number, monotonic, today
+
+    def ends(self, monotonic: float, today: datetime) -> None:
+        """To be called once, after the look and before anything is asked about it."""
+        self.monotonic, self.today = monotonic, today
 
 
-class Tracker:
-    """Remembers what each scan saw. A file's own times are never compared with a clock: copies keep old ones, shares have other clocks."""
+NEVER = Moment()
 
-    def __init__(self) -> None:
-        self._seen: dict[str, Seen] = {}
 
-    def scan(self, prints: Iterable[tuple[str, Hashable]], now: float, today: datetime) -> None:
-        """One scan: every file with what would differ if it had changed. A name that is not among them is forgotten."""
-        fresh: dict[str, Seen] = {}
-        for path, mark in prints:
-            old = self._seen.get(path)
-            if old is None:
-                fresh[path] = Seen(mark, now, 1, today)
-            elif old.print != mark:
-                fresh[path] = Seen(mark, now, 1, old.first)
-            else:
-                fresh[path] = Seen(mark, old.since, old.scans + 1, old.first)
-        self._seen = fresh
+def unchanged(since: Moment, now: Moment, period: float, scans: int) -> bool:
+    """Seen as it is at `since` and in every scan up to `now`: is that `period` seconds, and at least `scans` scans?
 
-    def get(self, path: str) -> Seen | None:
-        """What is known of a file that the last scan saw."""
-        return self._seen.get(path)
-
-    def quiet(self, path: str, now: float, period: float, scans: int) -> bool:
-        """Unchanged for `period` seconds and over at least `scans` scans."""
-        seen = self._seen.get(path)
-        return seen is not None and seen.scans >= scans and now - seen.since >= period
+    A file's own times are never compared with a clock: copies keep old ones, shares have other clocks.
+    """
+    return now.number - since.number + 1 >= scans and now.monotonic - since.monotonic >= period

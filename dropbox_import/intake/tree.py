@@ -1,17 +1,21 @@
-"""One look at everything below a user's drop folder."""
+"""One look at everything below a user's drop folder, and what of it is as it was at the look before."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import sys
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
-from dropbox_import.disk.facts import facts_of
+from dropbox_import.disk.names import nfc, same_key
 from dropbox_import.disk.paths import for_system
 from dropbox_import.intake.ignored import is_never_taken
+from dropbox_import.intake.tracker import NEVER, Moment
 from dropbox_import.model import FileFacts
 
 MAX_DEPTH = 32
@@ -26,19 +30,25 @@ class Kind(Enum):
     TOO_DEEP = "a folder too deep"  # not looked into
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One name as a fresh stat saw it; `path` is below the user's folder and '/'-separated."""
+class Entry(NamedTuple):
+    """One name as a fresh stat saw it; `path` is below the user's folder and '/'-separated.
+
+    `since`: the look that saw it first as it is now; `first`: the look that saw its name first. On shares, where change time
+    and identity may move by themselves, `ctime_ns` and `inode` are 0. An entry that has not changed is the same object at the
+    next look.
+    """
 
     path: str
     kind: Kind = Kind.FILE
     size: int = 0
     mtime_ns: int = 0
     ctime_ns: int = 0
-    file_id: str = ""
+    inode: int = 0
     device: int = 0
     uid: int = 0
     links: int = 1
+    since: Moment = NEVER
+    first: Moment = NEVER
 
     @property
     def name(self) -> str:
@@ -48,30 +58,106 @@ class Entry:
     def folder(self) -> str:
         return self.path.rpartition("/")[0]
 
+    @property
+    def print(self) -> tuple[object, ...]:
+        """What changes when the file does."""
+        return self[2:6]
+
     def facts(self, folder: str) -> FileFacts:
         """As the claim knows it: the path counted from `folder`."""
-        return FileFacts(below(folder, self.path), self.size, self.mtime_ns, self.file_id)
-
-    def print(self, *, stable_ids: bool) -> tuple[object, ...]:
-        """What changes when the file does. On shares change time and identity may move by themselves."""
-        return (self.size, self.mtime_ns, self.ctime_ns, self.file_id) if stable_ids else (self.size, self.mtime_ns)
+        return FileFacts(below(folder, self.path), self.size, self.mtime_ns, f"{self.device}:{self.inode}" if self.inode else "")
 
 
-@dataclass(frozen=True, slots=True)
+class Folder:
+    """The entries of one folder by name, sorted. An unchanged one is the same object at the next look, with what was worked out of it."""
+
+    def __init__(self, path: str, entries: dict[str, Entry]) -> None:
+        self.path, self.entries = path, entries
+
+    @cached_property
+    def odd(self) -> tuple[Entry, ...]:
+        """What is neither a file nor a folder that was looked into."""
+        return tuple(entry for entry in self.entries.values() if entry.kind not in (Kind.FILE, Kind.FOLDER))
+
+    @cached_property
+    def by_nfc(self) -> dict[str, list[Entry]]:
+        """By name, however its letters are composed."""
+        return _grouped(self.entries.values(), nfc)
+
+    @cached_property
+    def by_key(self) -> dict[str, list[Entry]]:
+        """By name, where upper and lower case are one."""
+        return _grouped(self.entries.values(), same_key)
+
+    @cached_property
+    def by_stem(self) -> dict[str, list[Entry]]:
+        """By each stem under which a sidecar may mean it."""
+        found: dict[str, list[Entry]] = {}
+        for name, entry in self.entries.items():
+            for stem in stems(nfc(name)):
+                found.setdefault(stem, []).append(entry)
+        return found
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return sorted(self.by_nfc)
+
+    def beginning(self, letters: str) -> Iterator[Entry]:
+        """The entries whose (composed) name begins so."""
+        names = self._names
+        at = bisect_left(names, letters)
+        while at < len(names) and names[at].startswith(letters):
+            yield from self.by_nfc[names[at]]
+            at += 1
+
+
+def _grouped(entries: Iterable[Entry], key: Callable[[str], str]) -> dict[str, list[Entry]]:
+    found: dict[str, list[Entry]] = {}
+    for entry in entries:
+        found.setdefault(key(entry.name), []).append(entry)
+    return found
+
+
+def stems(name: str) -> Iterator[str]:
+    """The name and each part of it before a dot. run7.5.tif is a file of "run7.5", not a companion of "run7"."""
+    yield name
+    if "." not in name:
+        return
+    parts = name.split(".")
+    for count in range(1, len(parts)):
+        if parts[0] and not (parts[count].isdigit() and count < len(parts) - 1):
+            yield ".".join(parts[:count])
+
+
 class Listing:
-    """All of a tree, sorted by path, with its folders' contents; and what could not be looked at, in words."""
+    """All of a tree by folder ("" = the topmost); and what could not be looked at, as the system's error."""
 
-    entries: dict[str, Entry]
-    children: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    troubles: dict[str, OSError] = field(default_factory=dict)
+    def __init__(self, folders: dict[str, Folder], troubles: dict[str, OSError] | None = None) -> None:
+        self.folders, self.troubles = folders, troubles or {}
 
-    def below(self, folder: str) -> Iterable[Entry]:
+    def get(self, path: str) -> Entry | None:
+        """The entry of exactly that path."""
+        folder, _, name = path.rpartition("/")
+        found = self.folders.get(folder)
+        return None if found is None else found.entries.get(name)
+
+    def children(self, folder: str) -> Iterable[Entry]:
+        """What lies directly in `folder`, sorted by name."""
+        found = self.folders.get(folder)
+        return found.entries.values() if found is not None else ()
+
+    def below(self, folder: str) -> Iterator[Entry]:
         """Every entry below `folder` ("" = all), folders before what is in them."""
-        for path in self.children.get(folder, ()):
-            entry = self.entries[path]
+        for entry in self.children(folder):
             yield entry
             if entry.kind is Kind.FOLDER:
-                yield from self.below(path)
+                yield from self.below(entry.path)
+
+    def is_like(self, other: Listing | None) -> bool:
+        """Whether nothing has changed since the other look, and all could be looked at both times."""
+        if other is None or self.troubles or other.troubles or len(self.folders) != len(other.folders):
+            return False
+        return all(other.folders.get(path) is folder for path, folder in self.folders.items())
 
 
 def below(folder: str, path: str) -> str:
@@ -79,67 +165,109 @@ def below(folder: str, path: str) -> str:
     return path[len(folder) + 1 :] if folder else path
 
 
+def join(folder: str, path: str) -> str:
+    return f"{folder}/{path}" if folder else path
+
+
 def listing_of(entries: Iterable[Entry], troubles: dict[str, OSError] | None = None) -> Listing:
     """The listing with these entries."""
-    found = {entry.path: entry for entry in sorted(entries, key=lambda entry: entry.path.split("/"))}
-    children: dict[str, list[str]] = {}
-    for entry in found.values():
-        children.setdefault(entry.folder, []).append(entry.path)
-    return Listing(found, {folder: tuple(paths) for folder, paths in children.items()}, troubles or {})
+    found: dict[str, dict[str, Entry]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.path.split("/")):
+        found.setdefault(entry.folder, {})[entry.name] = entry
+    return Listing({path: Folder(path, names) for path, names in found.items()}, troubles)
 
 
-def look(base: Path, *, stable_ids: bool, max_depth: int = MAX_DEPTH) -> Listing:
-    """The tree below `base`. Only `base` itself may raise OSError; a folder below that cannot be read is a trouble of the listing."""
-    entries: list[Entry] = []
-    troubles: dict[str, OSError] = {}
+def look(base: Path, *, stable_ids: bool, moment: Moment = NEVER, last: Listing | None = None, max_depth: int = MAX_DEPTH) -> Listing:
+    """The tree below `base`. What is as it was in `last` is taken over from there, so that a look costs little more than its stats.
 
-    def enter(folder: Path, path: str, depth: int) -> None:
-        with os.scandir(for_system(folder)) as found:
-            names = [item.name for item in found]
-        for name in names:
-            below = f"{path}/{name}" if path else name
-            try:
-                # A fresh stat: what a Windows listing says of a file that is being written is old.
-                entry = entry_of(below, os.lstat(for_system(folder / name)), stable_ids=stable_ids)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                troubles[below] = error
-                continue
-            if entry.kind is not Kind.FOLDER or is_never_taken(below):
-                entries.append(entry)
-            elif depth >= max_depth:
-                entries.append(Entry(below, Kind.TOO_DEEP))
-            else:
-                entries.append(entry)
+    Only `base` itself may raise OSError; a folder below that cannot be read is a trouble of the listing.
+    """
+    walk = _Walk(stable_ids, moment, last.folders if last is not None else {}, max_depth)
+    walk.enter(for_system(base), "", 1)
+    return Listing(walk.folders, walk.troubles)
+
+
+class _Walk:
+    def __init__(self, stable_ids: bool, moment: Moment, last: dict[str, Folder], max_depth: int) -> None:
+        self.stable_ids, self.moment, self.last, self.max_depth = stable_ids, moment, last, max_depth
+        self.folders: dict[str, Folder] = {}
+        self.troubles: dict[str, OSError] = {}
+
+    def enter(self, place: str, path: str, depth: int) -> None:
+        """The time of this loop is the time of a scan: it does no more for a file that has not changed than to compare."""
+        before = self.last.get(path)
+        known = before.entries if before is not None else {}
+        entries: dict[str, Entry] = {}
+        kept, folders = 0, []
+        stable, lstat, regular = self.stable_ids, os.lstat, Kind.FILE
+        with os.scandir(place) as found:
+            for item in found:
+                name = item.name
                 try:
-                    enter(folder / name, below, depth + 1)
+                    # A fresh stat: what a Windows listing says of a file that is being written is old.
+                    seen = lstat(item.path)
+                except FileNotFoundError:
+                    continue
                 except OSError as error:
-                    troubles[below] = error
+                    self.troubles[join(path, name)] = error
+                    continue
+                old = known.get(name)
+                if (
+                    old is not None
+                    and old.kind is regular
+                    and old.mtime_ns == seen.st_mtime_ns
+                    and old.size == seen.st_size
+                    and (not stable or (old.ctime_ns == seen.st_ctime_ns and old.inode == seen.st_ino))
+                    and old.uid == seen.st_uid
+                    and old.links == seen.st_nlink
+                    and old.device == seen.st_dev
+                    and _kind(seen) is regular
+                ):
+                    entries[name] = old
+                    kept += 1
+                    continue
+                entry = self._fresh(join(path, name), seen, old)
+                if entry.kind is Kind.FOLDER and not is_never_taken(entry.path):
+                    if depth >= self.max_depth:
+                        entry = entry._replace(kind=Kind.TOO_DEEP)
+                    else:
+                        folders.append((name, item.path, entry.path))
+                if entry == old:
+                    entry, kept = old, kept + 1
+                entries[name] = entry
+        if before is not None and kept == len(entries) == len(known):
+            self.folders[path] = before
+        else:
+            self.folders[path] = Folder(path, dict(sorted(entries.items())))
+        for _, inner, below in sorted(folders):
+            try:
+                self.enter(inner, below, depth + 1)
+            except OSError as error:
+                self.troubles[below] = error
 
-    enter(base, "", 1)
-    return listing_of(entries, troubles)
+    def _fresh(self, path: str, seen: os.stat_result, old: Entry | None) -> Entry:
+        kind = _kind(seen)
+        if kind is Kind.FOLDER:
+            # What changes in a folder shows in its entries.
+            return Entry(path, kind, device=seen.st_dev, uid=seen.st_uid)
+        entry = entry_of(path, seen, stable_ids=self.stable_ids)
+        first = self.moment if old is None else old.first
+        since = self.moment if old is None or old.print != entry.print else old.since
+        return entry._replace(since=since, first=first)
 
 
 def entry_of(path: str, seen: os.stat_result, *, stable_ids: bool) -> Entry:
     """The entry out of a stat that did not follow links."""
-    facts = facts_of(path, seen, stable_ids=stable_ids)
-    return Entry(
-        path,
-        _kind(seen),
-        facts.size,
-        facts.mtime_ns,
-        seen.st_ctime_ns,
-        facts.file_id,
-        seen.st_dev,
-        seen.st_uid,
-        seen.st_nlink,
-    )
+    change, inode = (seen.st_ctime_ns, seen.st_ino) if stable_ids else (0, 0)
+    return Entry(path, _kind(seen), seen.st_size, seen.st_mtime_ns, change, inode, seen.st_dev, seen.st_uid, seen.st_nlink)
 
 
 def _kind(seen: os.stat_result) -> Kind:
-    if stat.S_ISLNK(seen.st_mode) or getattr(seen, "st_file_attributes", 0) & _REPARSE_POINT:
+    if sys.platform == "win32" and seen.st_file_attributes & _REPARSE_POINT:
         return Kind.LINK
-    if stat.S_ISDIR(seen.st_mode):
-        return Kind.FOLDER
-    return Kind.FILE if stat.S_ISREG(seen.st_mode) else Kind.OTHER
+    mode = seen.st_mode
+    if stat.S_ISREG(mode):
+        return Kind.FILE
+    if stat.S_ISLNK(mode):
+        return Kind.LINK
+    return Kind.FOLDER if stat.S_ISDIR(mode) else Kind.OTHER

@@ -32,7 +32,7 @@ def run(entries: list[Entry], sidecars: dict[str, str]) -> dict[str, Pair]:
         except SidecarInvalid:
             return Asked(None)
 
-    return {one.sidecar.path: one for one in pair(listing_of(entries), ask)}
+    return {one.sidecar.path: one for one in pair(listing_of(entries), ask).pairs}
 
 
 def as_gets(found: Pair, like: Gets) -> Gets:
@@ -118,9 +118,9 @@ def test_for_any_tree_and_rules_files_are_shared_out_cleanly(
         rule = rules[entry.path]
         return Asked(None if rule is None else ImportRequest(Target(), files=rule))
 
-    found = pair(listing_of(entries), ask)
+    found = pair(listing_of(entries), ask).pairs
     rng.shuffle(entries)
-    assert pair(listing_of(entries), ask) == found
+    assert pair(listing_of(entries), ask).pairs == found
     sidecars = {one.sidecar.path for one in found}
     members = [entry.path for one in found for entry in one.members]
     assert len(members) == len(set(members))
