@@ -21,6 +21,7 @@ from dropbox_import.importer import queries
 from dropbox_import.importer.attempts import Teller
 from dropbox_import.importer.errors import calling
 from dropbox_import.importer.sessions import OwnerSession
+from dropbox_import.importer.twins import settle
 from dropbox_import.model import KeyValues, On, Tag
 
 RATING_NS = "openmicroscopy.org/omero/insight/rating"
@@ -147,25 +148,58 @@ def tags(bearer: Bearer, wanted: Sequence[Tag]) -> None:
 
 
 def _tag(bearer: Bearer, tag: Tag) -> None:
-    session = bearer.session
-    tag_set = _tag_set(bearer, tag.set) if tag.set else None
-    with calling(f'looking for the tag "{tag.name}"'):
-        if tag_set is None:
-            rows = session.ask_here(queries.TAGS_BY_TEXT, t=tag.name)
-        else:
-            rows = session.ask_here(queries.TAGS_IN_SET, s=tag_set, t=tag.name)
-    owner = session.record.owner
-    own = sorted(int(row[0]) for row in rows if row[1] == owner)
-    others = sorted(int(row[0]) for row in rows if row[1] != owner)[:OTHERS]
-    for number in [*own[:1], *others] if not own else own[:1]:
+    for last in (False, False, True):
         try:
-            _link_tag(bearer, number)
+            _find_or_make_tag(bearer, tag)
         except DropboxImportError as error:
-            if error.kind not in _REFUSALS or number in own:
+            # one of several of its name that were made at the same moment may be taken away before it is used
+            if last or error.kind != "refused":
                 raise
         else:
             return
-    _link_tag(bearer, _new_tag(bearer, tag.name, tag.description, None, tag_set))
+
+
+def _find_or_make_tag(bearer: Bearer, tag: Tag) -> None:
+    session = bearer.session
+    tag_set = _tag_set(bearer, tag.set) if tag.set else None
+
+    def rows() -> list[list[Any]]:
+        with calling(f'looking for the tag "{tag.name}"'):
+            if tag_set is None:
+                return session.ask_here(queries.TAGS_BY_TEXT, t=tag.name)
+            return session.ask_here(queries.TAGS_IN_SET, s=tag_set, t=tag.name)
+
+    own, others = _by_owner(session, rows())
+    if own or not _link_one_of(bearer, others[:OTHERS]):
+        _link_tag(bearer, _own_tag(session, own, rows, lambda: _new_tag(bearer, tag.name, tag.description, None, tag_set)))
+
+
+def _by_owner(session: OwnerSession, rows: Sequence[Sequence[Any]]) -> tuple[list[int], list[int]]:
+    """The owner's own, and those of others, lowest id first."""
+    mine = sorted(int(row[0]) for row in rows if row[1] == session.record.owner)
+    return mine, sorted(int(row[0]) for row in rows if row[1] != session.record.owner)
+
+
+def _own_tag(session: OwnerSession, own: list[int], rows: Callable[[], list[list[Any]]], make: Callable[[], int]) -> int:
+    """The one to use of the owner's own; made if there is none. Of several made at the same moment one is left."""
+    if len(own) == 1:
+        return own[0]
+    made = make() if not own else 0
+    left = settle(session, "TagAnnotation", lambda: _by_owner(session, rows())[0], made)
+    return left[0] if left else made
+
+
+def _link_one_of(bearer: Bearer, numbers: Sequence[int]) -> bool:
+    """The first of these tags of others that the owner may use is linked."""
+    for number in numbers:
+        try:
+            _link_tag(bearer, number)
+        except DropboxImportError as error:
+            if error.kind not in _REFUSALS:
+                raise
+        else:
+            return True
+    return False
 
 
 def _link_tag(bearer: Bearer, number: int) -> None:
@@ -175,10 +209,12 @@ def _link_tag(bearer: Bearer, number: int) -> None:
 
 def _tag_set(bearer: Bearer, name: str) -> int:
     session = bearer.session
-    with calling(f'looking for the tag set "{name}"'):
-        rows = session.ask_here(queries.TAG_SETS_BY_TEXT, t=name, ns=TAG_SET_NS)
-    own = sorted(int(row[0]) for row in rows if row[1] == session.record.owner)
-    return own[0] if own else _new_tag(bearer, name, None, TAG_SET_NS, None)
+
+    def rows() -> list[list[Any]]:
+        with calling(f'looking for the tag set "{name}"'):
+            return session.ask_here(queries.TAG_SETS_BY_TEXT, t=name, ns=TAG_SET_NS)
+
+    return _own_tag(session, _by_owner(session, rows())[0], rows, lambda: _new_tag(bearer, name, None, TAG_SET_NS, None))
 
 
 def _new_tag(bearer: Bearer, name: str, description: str | None, namespace: str | None, tag_set: int | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import omero.cmd
+import omero.cmd.graphs
 
 from dropbox_import.errors import DropboxImportError, OutcomeUnknown, TryLater
 from dropbox_import.importer import queries
@@ -38,9 +39,10 @@ def _exists(session: OwnerSession, fileset: int) -> bool:
         return bool(session.ask(queries.FILESET, f=fileset))
 
 
-def delete(session: OwnerSession, kind: str, number: int) -> None:
-    """Delete one object with what hangs on it and wait for the end. An object that is not there is fine."""
-    request = omero.cmd.Delete2(targetObjects={kind: [number]})
+def delete(session: OwnerSession, kind: str, number: int, *, keep: str | None = None) -> None:
+    """Delete one object with what hangs on it, but for things of the kind `keep`; wait for the end. One that is not there is fine."""
+    options = [omero.cmd.graphs.ChildOption(excludeType=[keep])] if keep else None
+    request = omero.cmd.Delete2(targetObjects={kind: [number]}, childOptions=options)
     with calling(f"removing {kind.lower()} {number}", changes=True):
         handle = session.client.getSession().submit(request, session.client.getContext(ALL_GROUPS))
         try:

@@ -70,9 +70,30 @@ DATASET_PERMISSIONS: Final = "select new map(d.id as id, d.name as name, d as da
 PROJECT_PERMISSIONS: Final = "select new map(p.id as id, p.name as name, p as project_details_permissions) from Project p where p.id=:p"
 # p, d -> number of links
 DATASET_IS_IN_PROJECT: Final = "select count(l.id) from ProjectDatasetLink l where l.parent.id=:p and l.child.id=:d"
-# d or p -> number of children
-CHILDREN_OF_DATASET: Final = "select count(l.id) from DatasetImageLink l where l.parent.id=:d"
-CHILDREN_OF_PROJECT: Final = "select count(l.id) from ProjectDatasetLink l where l.parent.id=:p"
+# o -> number of things inside, or of things that bear the tag; any but 0 means that it is in use
+USES: Final = {
+    "Project": ("select count(l.id) from ProjectDatasetLink l where l.parent.id=:o",),
+    "Dataset": ("select count(l.id) from DatasetImageLink l where l.parent.id=:o",),
+    "TagAnnotation": (
+        "select count(l.id) from ImageAnnotationLink l where l.child.id=:o",
+        "select count(l.id) from DatasetAnnotationLink l where l.child.id=:o",
+        "select count(l.id) from ProjectAnnotationLink l where l.child.id=:o",
+        "select count(l.id) from ScreenAnnotationLink l where l.child.id=:o",
+        "select count(l.id) from PlateAnnotationLink l where l.child.id=:o",
+        "select count(l.id) from AnnotationAnnotationLink l where l.parent.id=:o",
+    ),
+}
+# i (list), u (login) -> those that were made in a session which that account opened for somebody, time in ms, lowest parent
+# or null (not for projects)
+MADE_BY: Final = {
+    "Project": "select p.id, p.details.creationEvent.time from Project p "
+    "where p.id in (:i) and p.details.creationEvent.session.sudoer.omeName=:u",
+    "Dataset": "select d.id, d.details.creationEvent.time, (select min(l.parent.id) from ProjectDatasetLink l where l.child.id=d.id) "
+    "from Dataset d where d.id in (:i) and d.details.creationEvent.session.sudoer.omeName=:u",
+    "TagAnnotation": "select t.id, t.details.creationEvent.time, "
+    "(select min(l.parent.id) from AnnotationAnnotationLink l where l.child.id=t.id) "
+    "from TagAnnotation t where t.id in (:i) and t.details.creationEvent.session.sudoer.omeName=:u",
+}
 
 # --- people and sessions ---
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from dropbox_import.errors import TargetUnusable
@@ -11,6 +11,7 @@ from dropbox_import.importer import queries
 from dropbox_import.importer.errors import calling
 from dropbox_import.importer.people import Group, choose_group, groups_of
 from dropbox_import.importer.sessions import OwnerSession
+from dropbox_import.importer.twins import without_doubles
 from dropbox_import.model import ContainerRef, OnAmbiguous, Target
 
 Kind = Literal["Project", "Dataset"]
@@ -28,11 +29,15 @@ class Found:
     owner: str
     group: Group
     linkable: bool
+    doubled: bool = False  # one of several that importers made at the same moment, the one to use
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The answer: ids that exist, None where something is to be made, and what people should be told."""
+    """The answer: ids that exist, None where something is to be made, and what people should be told.
+
+    `doubled` names the kinds of which several were made at the same moment; the id is that of the one to use.
+    """
 
     group: Group
     project: int | None = None
@@ -40,6 +45,7 @@ class Place:
     project_name: str | None = None
     dataset_name: str | None = None
     notices: tuple[str, ...] = ()
+    doubled: tuple[Kind, ...] = ()
 
 
 def resolve(session: OwnerSession, group: str | int | None, target: Target) -> Place:
@@ -72,6 +78,7 @@ def resolve(session: OwnerSession, group: str | int | None, target: Target) -> P
             for ref, found in ((target.project, project), (target.dataset, dataset))
             if found and ref and ref.id is not None
         ),
+        tuple(each.kind for each in (project, dataset) if each and each.doubled),
     )
 
 
@@ -149,6 +156,11 @@ def _by_name(
                 f'Check the name, or have it made: {kind.lower()}: {{name: "{ref.name}", create: true}}.',
                 "missing-target",
             )
+    doubles = 0
+    if len(usable) > 1:
+        left = without_doubles(session, kind, [each.id for each in usable if each.owner == session.record.owner])
+        single = [each for each in usable if each.owner != session.record.owner or each.id in left]
+        doubles, usable = len(usable) - len(single), single
     if len(usable) > 1 and on_ambiguous == "fail":
         ids = ", ".join(f"{each.id} (of {each.owner})" for each in usable[:_SHOWN]) + (", …" if len(usable) > _SHOWN else "")
         raise _unusable(
@@ -156,7 +168,8 @@ def _by_name(
             f'Give the id, like {kind.lower()}: {{id: {usable[0].id}}}, or write "on_ambiguous: newest" (or oldest) below target.',
             "ambiguous",
         )
-    return usable[-1] if on_ambiguous == "newest" else usable[0]
+    found_one = usable[-1] if on_ambiguous == "newest" else usable[0]
+    return replace(found_one, doubled=doubles > 0)
 
 
 def candidates(session: OwnerSession, kind: Kind, group: Group, name: str, project: Found | None = None) -> list[Found]:

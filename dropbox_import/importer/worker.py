@@ -41,6 +41,7 @@ class Importer:
         self._clock = clock
         self._config: ServerConfig | None = None
         self._sessions: dict[int, OwnerSession] = {}
+        self._making: dict[tuple[str, int], threading.RLock] = {}
         self._lock = threading.Lock()
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -64,8 +65,7 @@ class Importer:
         job.in_call("open_session")
         session = sessions.open_session(self._server(), self._clock, job.args["owner"], job.args.get("group"))
         record = session.record
-        with self._lock:
-            self._sessions[record.number] = session
+        self._keep(session)
         who = {
             "owner": record.owner,
             "owner_id": record.owner_id,
@@ -89,8 +89,7 @@ class Importer:
             with self._lock:
                 self._sessions.pop(number, None)
             return {"state": "gone", "attempts": []}
-        with self._lock:
-            self._sessions[number] = session
+        self._keep(session)
         return {"state": "joined", "attempts": session.phases()}
 
     def keep_alive(self, job: Job) -> dict[str, Any]:
@@ -229,6 +228,12 @@ class Importer:
                 "The importer was not told where OMERO is.", hint="Please report this fault of the program.", code="not-configured"
             )
         return self._config
+
+    def _keep(self, session: OwnerSession) -> None:
+        """All sessions of an owner in a group look for and make things one after the other."""
+        with self._lock:
+            self._sessions[session.record.number] = session
+            session.making = self._making.setdefault((session.record.owner, session.record.group_id), session.making)
 
     @contextmanager
     def _session(self, job: Job) -> Iterator[OwnerSession]:

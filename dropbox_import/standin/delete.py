@@ -33,13 +33,14 @@ class Plan:
         self.house = house
         self.caller = caller
         self.chosen: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
+        self.kept: frozenset[str] = frozenset()
 
     def has(self, name: str, row_id: int) -> bool:
         return row_id in self.chosen[name]
 
     @behaviour("recorded 09 delete_chgrp, 16, 17: images with filesets, files, jobs, links; tags and files stay (assumed)")
     def add(self, entity: Entity, row_id: int, *, wanted: bool = False) -> None:
-        if self.has(entity.name, row_id):
+        if self.has(entity.name, row_id) or (entity.name in self.kept and not wanted):
             return
         row = self.house.store.row(entity.name, row_id)
         if row is None:
@@ -142,11 +143,17 @@ class Plan:
         return dict(deleted)
 
 
+@behaviour("read omero-blitz slice/omero/cmd/Graphs.ice ChildOption: things of an excluded type stay, the links to them go")
+def excluded(request: Any) -> frozenset[str]:
+    return frozenset(name for option in request.childOptions or [] for name in option.excludeType or [])
+
+
 class Deleting(Handle):
     """One Delete2."""
 
     def run(self, caller: Caller) -> None:
         plan = Plan(self.house, caller)
+        plan.kept = excluded(self.request)
         try:
             for name, ids in (self.request.targetObjects or {}).items():
                 entity = entity_of(name.rpartition(".")[2])

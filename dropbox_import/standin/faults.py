@@ -6,10 +6,14 @@ A test writes `faults.json` into the stand-in's folder; it is read again wheneve
      "settings": {"import_seconds": 3, "verify_queue_seconds": 0, "login_delay_seconds": 3}}
 
 A rule counts the calls that it matches from the moment it is first seen, and acts on the `nth` (default 1) and the
-`times - 1` following ones (default 1). `operation` may be "*". `do` is one of
+`times - 1` following ones (default 1). `operation` may be "*"; with `users` it matches the calls of their sessions only
+("" = nobody's). `do` is one of
 cut-before (no effect, the connection breaks), cut-after (effect, no answer), late (the connection breaks, the effect
-lands `seconds` later), hang (no effect, no answer), delay (`seconds`), disk-full (of a write), refuse (of a log-in),
-end-session (the session is closed before the call), error (Ice.UnknownException without an effect).
+lands `seconds` later, or as soon as that user has had the answer of an `until` operation), hang (no effect, no answer), delay
+(`seconds`), disk-full (of a write), no-hash (of a close: it succeeds, and size and hash are not stored), corrupt (of a write: other
+bytes are stored), refuse (of a log-in), end-session (the session is closed before the call), error (Ice.UnknownException without an
+effect), blackout (as if Glacier2 were killed and started again: for `seconds` every call breaks its connection and has no effect;
+sessions stay).
 `calls.jsonl` there holds one line for each call: {"n", "op", "id", "user", "at"}; `watch` tells of those that do not end.
 """
 
@@ -24,7 +28,20 @@ from typing import Any
 
 from dropbox_import.standin.watch import Watch
 
-ACTIONS = ("cut-before", "cut-after", "late", "hang", "delay", "disk-full", "refuse", "end-session", "error")
+ACTIONS = (
+    "cut-before",
+    "cut-after",
+    "late",
+    "hang",
+    "delay",
+    "disk-full",
+    "no-hash",
+    "corrupt",
+    "refuse",
+    "end-session",
+    "error",
+    "blackout",
+)
 DEFAULTS = {"import_seconds": 0.0, "verify_queue_seconds": 0.0, "login_delay_seconds": 3.0}
 
 
@@ -38,10 +55,12 @@ class Rule:
     nth: int
     times: int
     seconds: float
+    users: tuple[str, ...] | None = None
+    until: str = ""
     seen: int = 0
 
-    def strikes(self, operation: str) -> bool:
-        if self.operation not in ("*", operation):
+    def strikes(self, operation: str, user: str) -> bool:
+        if self.operation not in ("*", operation) or (self.users is not None and user not in self.users):
             return False
         self.seen += 1
         return self.nth <= self.seen < self.nth + self.times
@@ -58,6 +77,8 @@ class Faults:
         self._lock = threading.Lock()
         self._log = (folder / "calls.jsonl").open("a", encoding="ascii", buffering=1)
         self._calls = 0
+        self._dark_until = 0.0
+        self._awaited: list[tuple[tuple[str, str], threading.Event]] = []
         self.stopping = threading.Event()
         self.watch = Watch(folder)
 
@@ -100,15 +121,40 @@ class Faults:
             int(entry.get("nth", 1)),
             int(entry.get("times", 1)),
             float(entry.get("seconds", 1.0)),
+            tuple(entry["users"]) if "users" in entry else None,
+            entry.get("until", ""),
             seen,
         )
 
-    def strike(self, operation: str) -> Rule | None:
+    def strike(self, operation: str, user: str) -> Rule | None:
         """The rule that acts on this call, if any."""
         with self._lock:
             self._read()
-            struck = [rule for rule in self._rules if rule.strikes(operation)]
+            struck = [rule for rule in self._rules if rule.strikes(operation, user)]
+            if struck and struck[0].do == "blackout":
+                self._dark_until = time.monotonic() + struck[0].seconds
             return struck[0] if struck else None
+
+    @property
+    def dark(self) -> bool:
+        """Whether a blackout lasts."""
+        return time.monotonic() < self._dark_until
+
+    def answered(self, operation: str, user: str) -> None:
+        """A call is over: lets land what was to be late until then."""
+        for awaited, moment in list(self._awaited):
+            if awaited == (operation, user):
+                moment.set()
+
+    def wait_for(self, operation: str, user: str, seconds: float) -> None:
+        """Until the next such call of that user is over, at most `seconds`."""
+        moment = threading.Event()
+        entry = ((operation, user), moment)
+        self._awaited.append(entry)
+        end = time.monotonic() + seconds
+        while not moment.wait(0.05) and time.monotonic() < end and not self.stopping.is_set():
+            pass
+        self._awaited.remove(entry)
 
     def setting(self, name: str) -> float:
         with self._lock:

@@ -62,6 +62,7 @@ class StoredFile(Servant, omero.api.RawFileStore):
         self.writable = True
         self.changed = False
         self.broken = False
+        self.garbled = False
         self.last_offset = 0
         self._descriptor: int | None = None
         self._writing = threading.Lock()
@@ -86,6 +87,9 @@ class StoredFile(Servant, omero.api.RawFileStore):
         if len(given) == 4:
             self.last_offset = given[1] + given[2]
 
+    def corrupt(self) -> None:
+        self.garbled = True
+
     @operation("recorded 02 uploader_semantics, 15 block_sizes, 17 two writes in flight")
     def write(self, data: bytes, position: int, length: int, current: Any) -> None:
         if not self.writable:
@@ -98,6 +102,8 @@ class StoredFile(Servant, omero.api.RawFileStore):
         try:
             self.last_offset = position + length
             descriptor = self._open()
+            if self.garbled and length:
+                data, self.garbled = bytes((data[0] ^ 0xFF,)) + data[1:], False
             view = memoryview(data)[:length]
             os.lseek(descriptor, position, os.SEEK_SET)
             while view:

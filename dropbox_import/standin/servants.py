@@ -52,6 +52,9 @@ class Servant:
     def disk_full(self, *given: Any) -> None:
         """A fault makes this call fail for want of space; what is broken by it from then on."""
 
+    def corrupt(self) -> None:
+        """A fault has other bytes stored than those of this call."""
+
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         for name, function in list(vars(cls).items()):
@@ -110,15 +113,24 @@ def through(servant: Servant, name: str, given: tuple[Any, ...], effect: Callabl
     """One call: logged, struck by a fault if a test wants so, refused if its session is over, then done."""
     current, house = given[-1], servant.house
     session = servant.session or house.sessions.find(current.ctx.get("omero.session.uuid", ""))
-    number = house.faults.log(name, current.id.name, session.user_name if session else "")
-    with house.faults.watch.call(number, name):
-        return _through(servant, session, name, given, effect)
+    # a log-in with the uuid of an open session is a call of its user
+    entered = session or (house.sessions.find(given[0]) if name == "createSession" else None)
+    user = entered.user_name if entered else ""
+    number = house.faults.log(name, current.id.name, user)
+    try:
+        with house.faults.watch.call(number, name):
+            return _through(servant, session, name, given, effect, user)
+    finally:
+        house.faults.answered(name, user)
 
 
-def _through(servant: Servant, session: Session | None, name: str, given: tuple[Any, ...], effect: Callable[[], Any]) -> Any:
+def _through(servant: Servant, session: Session | None, name: str, given: tuple[Any, ...], effect: Callable[[], Any], user: str) -> Any:
     current, house = given[-1], servant.house
-    rule = house.faults.strike(name)
-    late = _strike(rule, servant, session, given) if rule is not None else False
+    rule = house.faults.strike(name, user)
+    if house.faults.dark:
+        current.con.close(True)
+        raise trouble.unknown("connection cut")
+    late = _strike(rule, servant, session, given, user) if rule is not None else False
     try:
         if rule is not None and session is not None and session.closed:
             raise trouble.gone(current)
@@ -138,7 +150,7 @@ def _through(servant: Servant, session: Session | None, name: str, given: tuple[
     return answer
 
 
-def _strike(rule: Rule, servant: Servant, session: Session | None, given: tuple[Any, ...]) -> bool:
+def _strike(rule: Rule, servant: Servant, session: Session | None, given: tuple[Any, ...], user: str) -> bool:
     """What the fault does before the call. True: the connection is gone, and the effect comes late."""
     current, house = given[-1], servant.house
     LOG.info("fault %s strikes %s", rule.do, current.operation)
@@ -150,7 +162,10 @@ def _strike(rule: Rule, servant: Servant, session: Session | None, given: tuple[
             if session is not None:
                 house.sessions.hold(session)  # a call that is inside the server keeps what it works with
             current.con.close(True)
-            house.faults.wait(rule.seconds)
+            if rule.until:
+                house.faults.wait_for(rule.until, user, rule.seconds)
+            else:
+                house.faults.wait(rule.seconds)
             return True
         case "hang":
             house.faults.stopping.wait()
@@ -162,6 +177,10 @@ def _strike(rule: Rule, servant: Servant, session: Session | None, given: tuple[
         case "disk-full":
             servant.disk_full(*given)
             raise trouble.resource("No space left on device")
+        case "no-hash":
+            servant.disk_full(*given)
+        case "corrupt":
+            servant.corrupt()
         case "refuse":
             raise Glacier2.PermissionDeniedException("Internal error. Please contact your administrator:\n a fault was asked for")
         case "end-session" if session is not None:

@@ -95,6 +95,16 @@ class World:
         with connection.service_login(self.server.config(Path())) as client:
             yield client
 
+    @contextmanager
+    def logged_in(self, name: str) -> Iterator[Any]:
+        """As one of its users, who works with OMERO by hand."""
+        client = connection.make_client(self.server.config(Path()))
+        try:
+            client.createSession(self.user(name), PASSWORD)
+            yield client
+        finally:
+            connection.close(client)
+
     def populate(self) -> None:
         with self.admin() as client:
             service = client.getSession().getAdminService()

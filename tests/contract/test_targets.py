@@ -28,15 +28,16 @@ def _dataset(driver: Driver, session: int, name: str | None = None) -> int:
     return int(_make(driver, session, dataset={"name": name or _name(), "create": True})["dataset"])
 
 
-def _twins(driver: Driver, session: int) -> tuple[str, list[int]]:
-    """Two datasets of one name, which only somebody beside us makes."""
+def _twins(driver: Driver, world: World) -> tuple[str, list[int]]:
+    """Two datasets of one name that the owner made, and no importer."""
     from tests.contract.foreign import omero
 
     name, ids = _name(), []
-    for _ in range(2):
-        dataset = omero.model.DatasetI()
-        dataset.name = omero.rtypes.rstring(name)
-        ids.append(int(driver.held(session).update().saveAndReturnObject(dataset).id.val))
+    with world.logged_in("alice") as client:
+        for _ in range(2):
+            dataset = omero.model.DatasetI()
+            dataset.name = omero.rtypes.rstring(name)
+            ids.append(int(client.getSession().getUpdateService().saveAndReturnObject(dataset).id.val))
     return name, ids
 
 
@@ -123,7 +124,7 @@ def test_a_dataset_in_a_group_that_the_owner_is_not_in_is_not_seen(driver: Drive
 
 def test_two_of_one_name_are_told_or_chosen(driver: Driver, world: World) -> None:
     session = driver.open(world.user("alice"))
-    name, (first, second) = _twins(driver, session)
+    name, (first, second) = _twins(driver, world)
     refused = _refusal(driver, session, dataset={"name": name})
     assert (refused.kind, str(first) in refused.sentence, str(second) in refused.sentence) == ("ambiguous", True, True)
     for rule, wanted in (("oldest", first), ("newest", second)):

@@ -69,7 +69,12 @@ def test_an_operation_that_is_not_there_raises_whether_it_is_asynchronous_or_not
         def log(self, *_given: object) -> int:
             return 1
 
-        def strike(self, _name: str) -> None:
+        dark = False
+
+        def strike(self, _name: str, _user: str) -> None:
+            return None
+
+        def answered(self, _name: str, _user: str) -> None:
             return None
 
     class House:

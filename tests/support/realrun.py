@@ -34,6 +34,8 @@ rating: 3
 key_values:
   - pairs: [[Name, "{name}"]]
 """
+NOTES = "notes.txt"
+ATTACHED = f"attachments: [{{file: {NOTES}}}]\n"
 MODEST = 'target: {{dataset: {{name: "{dataset}", create: true}}}}\ncomments: ["of {name}"]\n'
 
 
@@ -46,6 +48,7 @@ class Dropped:
     fine: tuple[str, ...]
     broken: tuple[str, ...] = ()
     rich: bool = True
+    attached: bool = False
 
 
 @dataclass
@@ -141,7 +144,9 @@ class RealRun:
 
     # --- the user -----------------------------------------------------------------------
 
-    def drop(self, name: str, *, user: str = "", fine: int = 1, broken: int = 0, rich: bool = True, dataset: str = "") -> Dropped:
+    def drop(
+        self, name: str, *, user: str = "", fine: int = 1, broken: int = 0, rich: bool = True, dataset: str = "", attached: bool = False
+    ) -> Dropped:
         """A folder of images under one sidecar (or one image beside it), the sidecar last."""
         user = user or self.users[0]
         several = fine + broken > 1
@@ -156,6 +161,11 @@ class RealRun:
             made[f"{name}/{number}.tif" if several else f"{name}.tif"] = path.read_bytes()
         text = (RICH if rich else MODEST).format(dataset=dataset or name, name=name)
         home = self.layout.drop / user
+        if attached:
+            text += ATTACHED
+            notes = f"notes on {name}".encode()
+            (home / NOTES).write_bytes(notes)
+            self.digests[hashlib.sha256(notes).hexdigest()] += 2  # what is referred to stays, and is copied
         for member, data in {**made, f"{name}.yaml": text.encode()}.items():
             target = home / member
             target.parent.mkdir(exist_ok=True)
@@ -164,7 +174,7 @@ class RealRun:
             hidden.rename(target)
             self.digests[hashlib.sha256(data).hexdigest()] += 1
         names = tuple(made)
-        dropped = Dropped(name, user, names[:fine], names[fine:], rich)
+        dropped = Dropped(name, user, names[:fine], names[fine:], rich, attached)
         self.drops.append(dropped)
         return dropped
 
@@ -255,11 +265,14 @@ class RealRun:
             "select i.fileset, count(*), min(p.sha1), max(p.sha1) from Image i join Pixels p on p.image = i.id group by i.fileset"
         )
         assert all(count == 1 and low and not low.startswith("Pending") for _, count, low, _ in images), f"images: {images}"
-        rich = {f"{one.user}/{member}": one.rich for one in self.drops for member in one.fine}
+        kind_of = {f"{one.user}/{member}": one for one in self.drops for member in one.fine}
         for number, path in rows:
             wanted_kinds = {"CommentAnnotation": 1}
-            if rich[str(path).partition("/")[2]]:
+            one = kind_of[str(path).partition("/")[2]]
+            if one.rich:
                 wanted_kinds |= {"TagAnnotation": 1, "MapAnnotation": 1, "LongAnnotation": 1}
+            if one.attached:
+                wanted_kinds |= {"FileAnnotation": 1}
             kinds = Counter(
                 str(kind)
                 for (kind,) in self.ask(
@@ -273,6 +286,12 @@ class RealRun:
         assert all(count == 1 for _, count in linked), f"in datasets: {linked}"
         doubles = self.ask("select name, owner, count(*) from Dataset group by name, owner having count(*) > 1")
         assert not doubles, f"datasets twice: {doubles}"
+        doubles = self.ask("select name, owner, count(*) from Project group by name, owner having count(*) > 1")
+        assert not doubles, f"projects twice: {doubles}"
+        doubles = self.ask(
+            "select textValue, owner, count(*) from Annotation where kind = 'TagAnnotation' group by 1, 2 having count(*) > 1"
+        )
+        assert not doubles, f"tags twice: {doubles}"
 
     def check_sessions(self) -> None:
         """After a stop: a session of an owner that is still open is known on the disk, so that the next daemon ends it."""

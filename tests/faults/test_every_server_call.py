@@ -1,0 +1,91 @@
+"""Every call that one drop makes to OMERO is cut: before its effect, after it, and so that it lands when its client has looked already.
+
+The drop has two filesets, a new project and dataset, tags, key-values, a comment, a rating and an attachment. Daemon, importer and
+stand-in are real. Several people drop at once, and each has one call cut: every point has a drop of its own, and the others' trouble.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import tally
+from tests.support.realrun import RealRun, real_run
+
+MODES = {
+    "cut-before": "a call to OMERO is cut before its effect",
+    "cut-after": "a call to OMERO is cut after its effect",
+    "late": "a call to OMERO lands after the first look-up",
+}
+AT_ONCE = 24
+SAMPLE = 8  # of each mode, in `make test`
+SHARES = 3  # of the calls in each mode, so that no test takes minutes
+SERVICE = ("", "importer")  # who logs in as the service account has no name yet
+SPARE = 8  # in company an import is asked for more often, and a call that was cut is one more
+FEW = 30  # more than the calls of a log-in
+
+
+def cut(users: Sequence[str], nth: int, do: str) -> dict[str, Any]:
+    """A late effect lands when that user has been answered the first query after the cut."""
+    return {"operation": "*", "users": list(users), "nth": nth, "do": do} | ({"until": "projection", "seconds": 5} if do == "late" else {})
+
+
+def whole(run: RealRun, user: str) -> None:
+    run.drop(f"of-{user}", user=user, fine=2, attached=True)
+
+
+def calls_of_one(run: RealRun, user: str) -> tuple[int, int]:
+    """How many calls the drop makes as its user, and how many the service account makes for it."""
+    before = len(run.standin.calls())
+    whole(run, user)
+    run.rest()
+    made = [call["user"] for call in run.standin.calls()[before:]]
+    return made.count(user), sum(made.count(name) for name in SERVICE)
+
+
+def judge(run: RealRun, batch: Sequence[tuple[str, str, int]]) -> None:
+    with ExitStack() as counting:
+        for mode, points in Counter(mode for _, mode, _ in batch).items():
+            counting.enter_context(tally.counted(MODES[mode], str(batch), points))
+        run.rest(120)
+        run.check()
+
+
+def chosen(most: int, part: str) -> list[tuple[str, int]]:
+    """The part's share of all calls in its mode; in the sample a few of each mode, always the same ones."""
+    if part == "sample":
+        return [(mode, nth) for mode in MODES for nth in sorted(random.Random(mode).sample(range(1, most + 1), SAMPLE))]
+    mode, _, share = part.rpartition(" ")
+    return [(mode, nth) for nth in range(int(share), most + 1, SHARES)]
+
+
+PARTS = [f"{mode} {share}" for mode in MODES for share in range(1, SHARES + 1)] if tally.ALL else ["sample"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_cut_at_any_call_loses_nothing_and_doubles_nothing(tmp_path: Path, part: str) -> None:
+    people = [f"user{number:03}" for number in range(120)]
+    with real_run(tmp_path, *people) as run:
+        fresh = iter(people)
+        run.start()
+        calls_of_one(run, next(fresh))
+        most, service = calls_of_one(run, next(fresh))
+        assert 0 < service < FEW < most
+        found = chosen(most + SPARE, part)
+        for start in range(0, len(found), AT_ONCE):
+            batch = [(next(fresh), mode, nth) for mode, nth in found[start : start + AT_ONCE]]
+            run.standin.faults(*(cut([user], nth, mode) for user, mode, nth in batch))
+            for user, _, _ in batch:
+                whole(run, user)
+            judge(run, batch)
+        for mode, nth in chosen(service, part)[:: 1 if tally.ALL else SAMPLE]:
+            user = next(fresh)
+            run.standin.faults(cut(SERVICE, nth, mode))
+            whole(run, user)
+            judge(run, [(user, mode, nth)])
