@@ -41,7 +41,7 @@ _KEEP_ANSWERS = timedelta(days=7)
 
 
 def give(state_dir: Path, order: AdminOrder) -> None:
-    """Leave an order for the daemon, durable, as a file of the daemon's own account. Raises ConfigError, AccessDenied and the like."""
+    """Leave an order for the daemon, durable, as a file of the daemon's own account. Raises ConfigError, TryLater."""
     folder = state_dir / FOLDER
     try:
         owner = folder.stat()
@@ -56,9 +56,9 @@ def give(state_dir: Path, order: AdminOrder) -> None:
             f"{folder} is not there: no daemon has run with this config yet", hint="Start it once: dropbox-import run"
         ) from error
     except PermissionError as error:
-        trouble = as_ours(error, "leaving an order for the daemon")
-        trouble.hint = "Run the command as root, or as the account of the daemon (sudo -u ACCOUNT ...)."
-        raise trouble from error
+        raise ConfigError(
+            f"you may not leave orders in {folder}", hint="Run the command as root, or as the account of the daemon (sudo -u ACCOUNT ...)."
+        ) from error
     except OSError as error:
         raise as_ours(error, "leaving an order for the daemon") from error
 
