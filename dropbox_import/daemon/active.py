@@ -113,12 +113,16 @@ class Active:
         ahead = [wait.due for what, wait in self.waits.items() if what not in self.flying and wait.due > now]
         return min(ahead, default=None)
 
-    def reason(self) -> str:
-        """Why nothing moves, for people; "" when something does or nothing is known."""
+    def why(self) -> DropboxImportError | None:
+        """Why nothing moves; None when something does or nothing is known."""
         if self.held is not None:
-            return str(self.held)
-        waiting = [wait.why for what, wait in list(self.waits.items()) if wait.why is not None and what not in self.flying]
-        return waiting[0].sentence if waiting else ""
+            return self.held
+        return next((wait.why for what, wait in list(self.waits.items()) if wait.why is not None and what not in self.flying), None)
+
+    def reason(self) -> str:
+        """The same for people, "" for none."""
+        why = self.why()
+        return "" if why is None else str(why) if why is self.held else why.sentence
 
     # --- which filesets of a large drop are looked at -----------------------------------
 
@@ -141,7 +145,7 @@ class Active:
             if not filesets[key].settled:
                 self._near[key] = None
                 asked.append(key)
-        under_way = (key for key in (*filesets.sessions_of, *(key for _, key in self.flying)) if key in filesets)
+        under_way = (key for key in (*sorted(filesets.sessions_of), *(key for _, key in self.flying)) if key in filesets)
         return tuple(dict.fromkeys((*under_way, *asked[:NEAR])))
 
     # --- whether it keeps its place -----------------------------------------------------

@@ -9,7 +9,7 @@ import platform
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -21,6 +21,7 @@ from dropbox_import.daemon.peers import Peers
 from dropbox_import.daemon.pipeline import Pipeline
 from dropbox_import.daemon.sessions import Held
 from dropbox_import.daemon.shared import Shared
+from dropbox_import.daemon.working import SHOWN, WorkingSet
 from dropbox_import.disk import files
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.disk.volumes import free_bytes
@@ -31,7 +32,6 @@ from dropbox_import.settings import Box
 from dropbox_import.spool import claim as claims
 from dropbox_import.spool import filing, layout, taking
 from dropbox_import.spool.adopt import make_ours
-from dropbox_import.spool.fold import Phase
 from dropbox_import.spool.identity import Instance
 from dropbox_import.spool.layout import Layout, read_marker
 from dropbox_import.spool.steps import Step
@@ -43,7 +43,20 @@ HEARTBEAT_SECONDS = 10.0
 _LONGEST_SLEEP = 5.0
 _SHARE_PAUSE = 30.0
 _CLAIMING = 0.5  # seconds at a stretch
-_MOST_ACTIVE = 1000  # claims at work at once; more wait in drop/, where they cost nothing
+_SCAN_SHARE = 9  # a scan takes at most a tenth of the time: after one comes nine times its length without
+_DAMAGED_PAUSE = 60.0
+
+
+def by_turns(ready: Iterable[Candidate]) -> Iterator[Candidate]:
+    """One of each user, then the next one of each: who comes with one drop does not wait until ten thousand of another are taken."""
+    lines: dict[str, deque[Candidate]] = {}
+    for one in ready:
+        lines.setdefault(one.user, deque()).append(one)
+    while lines:
+        for user in list(lines):
+            yield lines[user].popleft()
+            if not lines[user]:
+                del lines[user]
 
 
 class BoxRunner:
@@ -57,17 +70,23 @@ class BoxRunner:
         self._intake = Intake(box, shared.clock)
         self.peers = Peers(self.layout, shared.instance, shared.clock)
         self._pipeline = Pipeline(shared, self._post)
-        self._inbox: queue.SimpleQueue[tuple[Active, Step, Order, Reply] | Errand | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[tuple[Active, Step, Order, Reply] | Errand | str | None] = queue.SimpleQueue()
         self._errands: list[Errand] = []
-        self._active: dict[str, Active] = {}
-        self._known: set[str] = set()
+        self.claims = WorkingSet(self.layout, shared, self._pipeline, self)
+        self._active = self.claims.active
+        self._unread: list[str] = []
+        self._known: dict[str, float] = {}  # claims that cannot be read, and when they are tried again
+        self._here: tuple[ShareUnavailable | None] | None = None
         self._ready: deque[Candidate] = deque()
         self._waiting: tuple[Waiting, ...] = ()
         self._notices: tuple[str, ...] = ()
         self._trouble: DropboxImportError | None = None
+        self._not_taken: dict[str, Waiting] = {}
+        self.low = False  # less than min_free is free on its volume
+        self.turning_since: float | None = None  # when the thread began what it is at, by the clock; None: it waits for something to happen
         self._stop = threading.Event()
         self._beat = 0
-        self._next_beat = self._next_scan = 0.0
+        self._next_beat = self._next_scan = self._scan_pause = 0.0
         self.scans = 0
         self.loaded = False  # every claim of this box has been read since the start
         shared.boxes.append(self)
@@ -77,7 +96,7 @@ class BoxRunner:
     def wake(self, *, scan: bool = False, drop: str = "") -> None:
         if scan:
             self._next_scan = 0.0
-        self._inbox.put(None)
+        self._inbox.put(drop or None)
 
     def stop(self) -> None:
         self._stop.set()
@@ -88,61 +107,57 @@ class BoxRunner:
         self._inbox.put(Errand(order, answer))
 
     def state(self) -> dict[str, Any]:
-        """For status.json: what waits in drop/, what is at work and why it does not move."""
-        at_work = list(self._active.values())
+        """For status.json: what waits in drop/, what is at work and why it does not move; of each no more than can be read."""
+        waiting = self.unclaimed()
         return {
             "box": str(self.box.path),
-            "trouble": self._trouble.sentence if self._trouble else "",
-            "waiting": [asdict(one) for one in self._waiting],
+            "trouble": self.trouble,
+            "waiting": [asdict(one) for one in waiting[:SHOWN]],
+            "waiting_in_all": len(waiting),
             "notices": list(self._notices),
-            "active": [{"id": one.id, "step": one.claim.drop.last, "why": one.reason()} for one in at_work],
+            "active": self.claims.rows(),
+            "active_in_all": self.busy(),
+            "parked": len(self.claims.parked),
         }
+
+    @property
+    def problem(self) -> DropboxImportError | None:
+        """Why the box as a whole cannot be used now."""
+        return self._trouble
+
+    def unclaimed(self) -> tuple[Waiting, ...]:
+        """What lies in drop/ and is not taken, each with the reason."""
+        return (*self._waiting, *list(self._not_taken.values()))
+
+    def waits(self) -> list[tuple[str, DropboxImportError]]:
+        """The claims that cannot go on now, each with the reason."""
+        return self.claims.waits()
 
     def needed_sessions(self) -> frozenset[int]:
         """The sessions that claims of this box still refer to."""
-        found: set[int] = set()
-        for active in list(self._active.values()):
-            for state in active.claim.drop.filesets.values():
-                found |= set(state.fences) | ({state.attempt.session} if state.attempt is not None else set())
-            found |= {order.session for order in list(active.flying.values())}
-        return frozenset(found)
+        return self.claims.needed_sessions()
 
     def attempts(self) -> frozenset[Held]:
         """The attempts without an answer that claims of this box count on."""
-        return frozenset(
-            (active.id, key, state.attempt.number)
-            for active in list(self._active.values())
-            for key, state in active.claim.drop.filesets.items()
-            if state.attempt is not None and state.attempt.phase is not Phase.ANSWERED
-        )
+        return self.claims.attempts()
 
     def moving(self) -> bool:
         """Whether a claim is to go on by itself within moments: a poll, a look after a lost connection."""
-        outage = self._shared.outage
-        if outage.looking and self._active:
-            return True
-        now = self._clock.monotonic()
-        waits = [wait for active in list(self._active.values()) for wait in list(active.waits.values())]
-        return (
-            any(wait.why is None and wait.due > now for wait in waits) or self._settling() or bool(self._ready) or not self._inbox.empty()
-        ) or bool(self._errands)
-
-    def _settling(self) -> bool:
-        """Whether a look-up only has to wait for the minute in which an ended session may still commit images."""
-        states = self._shared.book.states()
-        return any(
-            one["committed"] and not one["complete"] and states.get(one["session"]) == "ended"
-            for active in list(self._active.values())
-            for state in active.claim.drop.filesets.values()
-            if state.looked is not None and not state.settled
-            for one in state.looked["attempts"]
-        )
+        return self.claims.moving() or bool(self._ready or self._unread or self._errands) or not self._inbox.empty()
 
     def busy(self) -> int:
-        return len(self._active)
+        return len(self.claims) + len(self._unread)
+
+    def waiting(self) -> int:
+        """How many drops were seen that cannot be taken yet."""
+        return len(self.unclaimed())
+
+    @property
+    def trouble(self) -> str:
+        return self._trouble.sentence if self._trouble else ""
 
     def flying(self) -> int:
-        return sum(len(active.flying) for active in list(self._active.values()))
+        return self.claims.flying()
 
     # --- the thread ---------------------------------------------------------------------
 
@@ -161,45 +176,52 @@ class BoxRunner:
         self._drain_inbox(timeout)
         if self._stop.is_set():
             return
+        self._here = None
         self._errands = [one for one in self._errands if not carry_out(self, one)]
         now = self._clock.monotonic()
         if now >= self._next_beat:
             self._heartbeat(now)
-        if now >= self._next_scan and not self._trouble_of_share():
+        if now >= max(self._next_scan, self._scan_pause) and not self._trouble_of_share():
             self._next_scan = now + self.box.scan_interval
             self._scan()
-        if (self._ready or self._active) and not self._is_there():
+            ended = self._clock.monotonic()
+            self._scan_pause = ended + _SCAN_SHARE * (ended - now)
+        if (self._ready or self._unread or len(self.claims)) and self._gone() is not None:
             self._ready.clear()
             return
+        self._read_some()
+        if self._unread and not self.loaded:
+            return  # who knows only some of the claims might give up what the others count on
         self._claim_some()
-        for active in list(self._active.values()):
-            self._pipeline.advance(active)
-            if active.gone:
-                del self._active[active.id]
-                if active.claim.drop.split_done:
-                    self._next_scan = 0.0  # its second part is next
+        self.claims.turn()
+        self._unread += self.claims.second_parts
+        self.claims.second_parts.clear()
+        for name, error in self.claims.unreadable.items():
+            self._cannot_read(name, error)
+        self.claims.unreadable.clear()
 
     def pause(self) -> float:
         """Seconds until something is due by itself."""
-        if self._ready:
+        if self._ready or self._unread:
             return 0.0
         now = self._clock.monotonic()
-        due = [self._next_scan, self._next_beat, now + _LONGEST_SLEEP]
-        due += [when for one in self._active.values() if (when := one.next_due(now)) is not None]
-        if self._shared.outage.down and self._shared.outage.due > now:
-            due.append(self._shared.outage.due)  # once it is due, the try's own answer wakes this thread
+        due = (max(self._next_scan, self._scan_pause), self._next_beat, now + _LONGEST_SLEEP, self.claims.due(now))
         return max(0.0, min(due) - now)
 
     def _drain_inbox(self, timeout: float) -> None:
         """Wait for one thing to happen, then take all that has."""
         try:
             item = self._inbox.get(timeout=timeout) if timeout > 0 else self._inbox.get_nowait()
+            self.turning_since = self._clock.monotonic()
             while True:
                 if isinstance(item, Errand):
                     self._errands.append(item)
+                elif isinstance(item, str):
+                    self.claims.touch(item)
                 elif item is not None:
                     active, step, order, reply = item
                     self._pipeline.reply(active, step, order, reply)
+                    self.claims.touch(active.id)
                 item = self._inbox.get_nowait()
         except queue.Empty:
             return
@@ -218,14 +240,15 @@ class BoxRunner:
         return self._clock
 
     def at_work(self, name: str) -> Active | None:
-        return self._active.get(name)
+        self.claims.touch(name)
+        return self.claims.at_work(name)
 
     def let_go(self, active: Active) -> None:
         self._pipeline.abandon(active)
-        self._active.pop(active.id, None)
+        self.claims.forget(active.id)
 
     def look_again(self, name: str = "") -> None:
-        self._known.discard(name)
+        self._known.pop(name, None)
         self._next_scan = 0.0
 
     def alive(self, instance: str) -> bool | None:
@@ -233,11 +256,23 @@ class BoxRunner:
 
     # --- the box ------------------------------------------------------------------------
 
+    def _gone(self) -> ShareUnavailable | None:
+        """Why the box is not to be touched now: its marker is missing. Looked at once in each turn.
+
+        A claim that cannot be seen must not be taken for an empty one, nor anything be made in its place.
+        """
+        if self._here is None:
+            try:
+                read_marker(self.box.path)
+                self._here = (None,)
+            except ShareUnavailable as error:
+                self._here = (error,)
+        return self._here[0]
+
     def _trouble_of_share(self) -> bool:
-        """Whether the box is not to be touched now: its marker is missing. Told once at start and end."""
-        try:
-            read_marker(self.box.path)
-        except ShareUnavailable as error:
+        """Whether the box is not to be touched now. Told once at start and end."""
+        error = self._gone()
+        if error is not None:
             if self._trouble is None:
                 log.error("%s", error.sentence, extra={"step": "share-gone"})
             self._trouble = error
@@ -248,14 +283,6 @@ class BoxRunner:
             log.warning("the box %s can be used again", self.box.path, extra={"step": "share-back"})
             self._trouble = None
         return False
-
-    def _is_there(self) -> bool:
-        """Asked at each turn: a claim that cannot be seen must not be taken for an empty one, nor anything be made in its place."""
-        try:
-            read_marker(self.box.path)
-        except ShareUnavailable:
-            return False
-        return True
 
     def _heartbeat(self, now: float, *, accepting: bool = True) -> None:
         self._next_beat = now + HEARTBEAT_SECONDS
@@ -270,16 +297,18 @@ class BoxRunner:
         }
         if self._trouble is None:
             try:
-                read_marker(self.box.path)
+                if self._gone() is not None:
+                    return
                 text = json.dumps(facts).encode()
                 files.replace(self.layout.heartbeat(self._shared.instance.name), text, durable=False)
-            except (OSError, ShareUnavailable) as error:
+            except OSError as error:
                 log.debug("no heartbeat can be written: %s", error, extra={"step": "heartbeat"})
 
     def _scan(self) -> None:
         try:
             self._pick_up_claims()
             found = self._intake.scan()
+            self.low = free_bytes(self.box.path) < self.box.min_free
             others = self.peers.look()
         except (OSError, TryLater) as error:
             self._ready.clear()
@@ -294,7 +323,9 @@ class BoxRunner:
             if notice not in self._notices:
                 log.warning("%s", notice, extra={"step": "scan"})
         self._notices = (*found.notices, *others)
-        self._ready = deque(found.ready)
+        self._ready = deque(by_turns(found.ready))
+        names = {f"{one.folder}/{one.sidecar.path}" for one in found.ready}
+        self._not_taken = {name: why for name, why in self._not_taken.items() if name in names}
 
     def _claim_some(self) -> None:
         """Take what is ready, for a moment: with hundreds of drops, the answers to the first ones must not wait for the last one."""
@@ -305,50 +336,63 @@ class BoxRunner:
             self._claim(self._ready.popleft())
 
     def _pick_up_claims(self) -> None:
-        """Claims of this instance that nobody drives: after a start, the second part of a drop, one that an administrator moved back."""
+        """Claims of this instance that nobody drives: after a start, one that an administrator moved back. Only names are read here."""
         folder = self.layout.instance(self._shared.instance.name)
-        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-        unread = 0
-        for name in names:
-            first_part = name.removesuffix(filing.SPLIT_SUFFIX)
-            if not layout.is_id(name) or name in self._active or (first_part != name and first_part in names):
+        names = {path.name for path in folder.iterdir() if layout.is_id(path.name)} if folder.is_dir() else set()
+        now = self._clock.monotonic()
+        self.claims.gone(names)
+        self._known = {name: again for name, again in self._known.items() if name in names}
+        unread = (name for name in names if name not in self.claims and self._known.get(name, now) <= now)
+        self._unread = sorted(name for name in unread if name.removesuffix(filing.SPLIT_SUFFIX) not in names - {name})
+        self.loaded = self.loaded or not (self._unread or self._known)
+
+    def _read_some(self) -> None:
+        """Read the journals of claims that are not known yet, for a moment: with thousands, the signs of life go on between."""
+        until = self._clock.monotonic() + _CLAIMING
+        while self._unread and self._clock.monotonic() < until:
+            name = self._unread.pop(0)
+            if name in self.claims:
                 continue
             try:
-                claim = claims.load(self.layout, folder / name, self._clock)
+                claim = claims.load(self.layout, self.layout.instance(self._shared.instance.name) / name, self._clock)
                 make_ours(claim, self._shared.instance)
-                self._active[name] = Active(claim)
             except ClaimTaken:
                 continue
             except (JournalDamaged, OSError) as error:
-                unread += 1
-                if name not in self._known:
-                    log.error("%s", error, extra={"drop": name, "step": "held"})
-                self._known.add(name)
-        self._known &= set(names)
-        self.loaded = self.loaded or not unread
+                self._cannot_read(name, error)
+                continue
+            self._known.pop(name, None)
+            self.claims.found(claim)
+        self.loaded = self.loaded or not (self._unread or self._known or not self.scans)
+
+    def _cannot_read(self, name: str, error: JournalDamaged | OSError) -> None:
+        """Told once; it is tried again now and then, since somebody may have mended it."""
+        if name not in self._known:
+            log.error("%s", error, extra={"drop": name, "step": "held"})
+        self._known[name] = self._clock.monotonic() + (_DAMAGED_PAUSE if isinstance(error, JournalDamaged) else 0.0)
 
     def _claim(self, candidate: Candidate) -> None:
         now = self._clock.monotonic()
         name = f"{candidate.folder}/{candidate.sidecar.path}"
-        if self._pipeline.put_back.get(name, 0.0) > now or len(self._active) >= _MOST_ACTIVE:
+        if self._pipeline.put_back.get(name, 0.0) > now:
             return
+        if not (self.layout.drop / name).exists():
+            return  # another daemon was quicker; without this look a claim would be made and removed for each of its drops
         try:
             if free_bytes(self.box.path) < self.box.min_free:
                 self._tell_once("less than min_free is free on the volume of the box, so nothing new is taken")
                 return
             claim = taking.take(self.layout, self._shared.instance.name, candidate, self._clock)
-        except FileNotFoundError:
-            return  # it left the folder since the scan; what was begun of the claim is removed at the next one
+        except (FileNotFoundError, ClaimTaken):
+            return  # it left the folder since the scan; what was begun of the claim is removed at the next one, or was taken over
         except (OSError, Rejected) as error:
             trouble = error if isinstance(error, Rejected) else as_ours(error, f"taking {candidate.sidecar.path}")
             self._pipeline.put_back[name] = now + self._shared.settings.retry.delays[0]
+            self._not_taken[name] = Waiting(candidate.user, name.partition("/")[2], trouble.sentence, now, trouble.kind)
             log.warning("%s waits: %s", candidate.sidecar.path, trouble.sentence, extra={"owner": candidate.owner, "step": "claim"})
             return
-        active = Active(claim)
-        self._active[active.id] = active
-        self._pipeline.advance(active)
-        if active.gone:
-            del self._active[active.id]
+        self._not_taken.pop(name, None)
+        self.claims.begin(claim)
 
     def _tell_once(self, sentence: str) -> None:
         if sentence not in self._notices:

@@ -11,6 +11,7 @@ from dropbox_import.workers.protocol import Command
 from dropbox_import.workers.replies import Reply
 
 _SESSION_IDLE = 90.0
+_FORGET = 3600.0
 _SESSION_BEAT = 120.0  # OMERO ends a session of ours after 10 idle minutes
 
 
@@ -29,6 +30,7 @@ class SessionKeeper:
         if not self._shared.outage.down:
             for session in self._shared.book.idle(self._needed(), _SESSION_IDLE, joinable=loaded):
                 self._end(session)
+        self._shared.book.forget_ended(self._needed(), _FORGET)
 
     def end_all(self) -> None:
         """No session that nobody needs stays open; those of an earlier daemon are left to the next one."""
@@ -53,6 +55,7 @@ class SessionKeeper:
             # From a worker that was to hold it "no-such-session" only says that this worker is gone; the session is still open.
             gone = kind in ("", "session-gone") or (kind == "no-such-session" and worker is None)
             book.mark(session.number, "ended" if gone else "joinable")
+            self._shared.wake_all()
 
         worker = session.worker if session.state == "held" else None
         self._shared.workers.submit("importer", Command(0, "end_session", {"session": session.number}), answered, worker=worker)

@@ -6,7 +6,7 @@ from typing import Any
 
 from dropbox_import.daemon.commands import Order
 from dropbox_import.errors import DropboxImportError
-from dropbox_import.spool.fold import Drop
+from dropbox_import.spool.fold import Drop, FilesetState
 from dropbox_import.spool.journal import Record
 from dropbox_import.spool.steps import Do, Step
 
@@ -85,6 +85,20 @@ def _confirmed(step: Step, drop: Drop, result: dict[str, Any]) -> list[Record]:
         problems.append(f"OMERO has these files more than once, as filesets {', '.join(twice)}; all are kept")
     records = [Record("imported", {"fileset": step.number, "images": result["images"], "files": files}, step.key)]
     return [*(Record("attention", {"text": problem}) for problem in problems), *records]
+
+
+def why_failed(state: FilesetState) -> dict[str, Any]:
+    """Why a fileset is given up, as it is journaled."""
+    files = ", ".join(one.path for one in state.plan.files)
+    if state.error is not None:
+        said = state.error
+        return {"code": said.get("code", "rejected"), "sentence": said.get("sentence", ""), "hint": said.get("hint", "")}
+    if state.refused:
+        sentence = f"OMERO's checksum of {files} differed from ours {state.refused} times"
+        hint = "Ask the administrator to look at the storage; the file may also be changing."
+        return {"code": "checksum", "sentence": sentence, "hint": hint}
+    sentence = f"the importer died {state.deaths} times while it worked on {files}"
+    return {"code": "poison", "sentence": sentence, "hint": "Ask the administrator to look at the log of the service for this drop."}
 
 
 def failure_data(error: DropboxImportError) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from dropbox_import.daemon.active import Active, Memory
+from dropbox_import.errors import DropboxImportError
 
 ANOTHER = 600.0  # seconds after which one that waits for another drop looks again by itself
 _AGAIN = 30.0  # the same for one of which nothing is known but that nothing went on
@@ -22,7 +23,7 @@ _AGAIN = 30.0  # the same for one of which nothing is known but that nothing wen
 class Parked:
     """`due`: not before (monotonic seconds). `sessions`: those it still refers to. `omero`: its next step needs OMERO.
 
-    `why`: the trouble that it waits for, "" for none. `memory`: what no journal tells of it, None for nothing.
+    `why`: the trouble that it waits for. `memory`: what no journal tells of it, None for nothing.
     """
 
     name: str
@@ -32,7 +33,7 @@ class Parked:
     sessions: frozenset[int] = frozenset()
     omero: bool = False
     held: bool = False
-    why: str = ""
+    why: DropboxImportError | None = None
     memory: Memory | None = None
 
 
@@ -55,7 +56,7 @@ def parked(active: Active, now: float) -> Parked:
         sessions=sessions_of(active),
         omero=active.needs_omero(),
         held=active.held is not None,
-        why=active.reason(),
+        why=active.why(),
         memory=memory if memory.waits or memory.suspects or memory.begun else None,
     )
 
@@ -174,8 +175,8 @@ class ParkedClaims:
             heapq.heappop(self._later)
         return max(now, self._later[0][0]) if self._later else None
 
-    def moving(self, *, omero: bool) -> bool:
+    def moving(self, now: float, *, omero: bool) -> bool:
         """Whether one is to go on by itself: it is its turn, or it waits a moment without any trouble."""
         if self._ready[False] or (omero and self._ready[True]):
             return True
-        return any(not one.why and one.due < float("inf") for one in list(self._known.values()) if omero or not one.omero)
+        return any(one.why is None and now < one.due < now + 2 * _AGAIN and (omero or not one.omero) for one in self.records())

@@ -11,8 +11,10 @@ from dataclasses import replace
 
 from dropbox_import.daemon.active import Active
 from dropbox_import.daemon.commands import Order, order_for
+from dropbox_import.daemon.outcomes import why_failed
 from dropbox_import.daemon.replies import Replies
 from dropbox_import.daemon.shared import Happening, Shared
+from dropbox_import.disk import files
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.errors import ClaimLost, ClaimTaken, DropboxImportError, JournalDamaged, Rejected, TryLater
 from dropbox_import.notify.outbox import write_message
@@ -29,6 +31,9 @@ log = logging.getLogger(__name__)
 Post = Callable[[Active, Step, Order, Reply], None]
 
 _BUG = DropboxImportError("an internal error stopped this drop; the log has its story", hint="Report it, and start the service again.")
+_ALONE = frozenset(
+    {Do.REMOVE_CLAIM, Do.GATHER, Do.RELEASE, Do.LOSE, Do.UNRESOLVE, Do.FAIL, Do.MESSAGES, Do.SPLIT, Do.FILE}
+)  # what no worker is needed for
 _RELEASED_PAUSE = 30.0  # seconds before a drop that was put back is taken again
 
 
@@ -40,19 +45,31 @@ class Pipeline:
         self._post = post
         self._replies = Replies(shared)
         self._commands = 0
+        # A claim that is released takes its journal with it, so these are counted in memory: a restart is a fresh try.
         self._releases: dict[str, int] = {}
         self.put_back: dict[str, float] = {}  # sidecars that were released, and until when they are left alone
 
     # --- what may be done now ---------------------------------------------------------
 
-    def advance(self, active: Active) -> None:
-        """Do all that can be done now for one claim. Never raises: trouble of one drop stops no other."""
+    def advance(self, active: Active, *, alone: bool = False) -> None:
+        """Do all that can be done now for one claim; `alone`: only what no worker is needed for. Never raises.
+
+        Of a large drop only some filesets are looked at. All are when none of those has anything to do or under way.
+        """
+        active.looked = self._shared.clock.monotonic()
+        active.wants_slot = active.refused = False
+        everything = False
         while not active.gone and active.held is None:
             try:
                 if active.unread and not self._read_again(active):
                     return
-                if not self._one_round(active):
+                among = None if everything else active.among(self._shared.clock.monotonic())
+                if self._one_round(active, among, alone=alone):
+                    active.moved = active.looked
+                elif among is None or active.flying or active.wants_slot:
                     return
+                else:
+                    everything = True
             except ClaimTaken as error:
                 self._taken(active, error)
             except JournalDamaged as error:
@@ -65,20 +82,21 @@ class Pipeline:
                 log.exception("a bug", extra={"drop": active.id})
                 self._hold(active, _BUG)
 
-    @staticmethod
-    def _hold(active: Active, why: DropboxImportError) -> None:
+    def _hold(self, active: Active, why: DropboxImportError) -> None:
         """A damaged journal, or a bug that shows with this drop: it is not touched until the daemon is started again."""
         active.held = why
+        self._shared.slots.forget(active.id)  # others may upload meanwhile
         log.error("held: %s", why, extra={"drop": active.id, "step": "held"})
 
-    def _one_round(self, active: Active) -> bool:
+    def _one_round(self, active: Active, among: tuple[str, ...] | None, *, alone: bool) -> bool:
         """True when something changed, so that the next steps must be asked for again."""
         self._replies.reconcile(active)
         now = self._shared.clock.monotonic()
-        steps = sorted(next_steps(active.claim.drop, self.world(active)), key=lambda step: (step.do, step.key, step.number))
+        found = next_steps(active.claim.drop, self.world(active), among)
+        steps = sorted(found, key=lambda step: (step.do, step.key, step.number))
         no_slot = False
         for step in steps:
-            if not active.idle(step, now) or (no_slot and step.do is Do.BEGIN):
+            if not active.idle(step, now) or (no_slot and step.do is Do.BEGIN) or (alone and step.do not in _ALONE):
                 continue
             try:
                 if self._perform(active, step):
@@ -107,6 +125,7 @@ class Pipeline:
     def world(self, active: Active) -> World:
         shared, drop = self._shared, active.claim.drop
         busy = bool(drop.owner) and not shared.submissions.enter(drop.owner, drop.submission, active.id)
+        active.refused = busy
         return World(
             held=shared.book.held(active.id),
             open=shared.book.open_for(drop.owner),
@@ -134,12 +153,11 @@ class Pipeline:
             case Do.UNRESOLVE:
                 claim.append(Record("unresolve"), Record("try-again", {}, step.key))
             case Do.FAIL:
-                claim.append(Record("fileset-failed", self._why_failed(active, step.key), step.key))
+                claim.append(Record("fileset-failed", why_failed(claim.drop.filesets[step.key]), step.key))
             case Do.MESSAGES:
                 self._messages(active)
             case Do.SPLIT:
                 filing.split(claim, self._shared.clock)
-                self._shared.wake_all()
             case Do.FILE:
                 self._file(active)
             case _:
@@ -165,10 +183,15 @@ class Pipeline:
         outbox = claim.box.outbox(self._shared.instance.name)
         request = drop.candidate.request if drop.candidate else None
         people = {"to": list(request.notify) if request else [], "email": (drop.resolved or {}).get("email")}
-        write_message(outbox, drop.id, reports.outcome(drop), {**people, "result": reports.result(drop)})
+        written = [write_message(outbox, drop.id, reports.outcome(drop), {**people, "result": reports.result(drop)})]
         if text := reports.attention(drop):
-            write_message(outbox, drop.id, "attention", {"text": text})
-        claim.append(Record("messages"))
+            written.append(write_message(outbox, drop.id, "attention", {"text": text}))
+        try:
+            claim.append(Record("messages"))
+        except ClaimTaken:
+            for path in written:  # who has the claim now tells it
+                files.remove_file(path)
+            raise
 
     @staticmethod
     def _compare_again(claim: claims.Claim) -> None:
@@ -186,26 +209,6 @@ class Pipeline:
         why = drop.failure.sentence if drop.failure else ""
         log.info("filed at %s", place, extra={"drop": active.id, "owner": drop.owner, "step": outcome})
         self._leave(active, outcome, why)
-
-    @staticmethod
-    def _why_failed(active: Active, key: str) -> dict[str, object]:
-        state = active.claim.drop.filesets[key]
-        files = ", ".join(one.path for one in state.plan.files)
-        if state.error is not None:
-            return {
-                "code": state.error.get("code", "rejected"),
-                "sentence": state.error.get("sentence", ""),
-                "hint": state.error.get("hint", ""),
-            }
-        if state.refused:
-            sentence = f"OMERO's checksum of {files} differed from ours {state.refused} times"
-            return {
-                "code": "checksum",
-                "sentence": sentence,
-                "hint": "Ask the administrator to look at the storage; the file may also be changing.",
-            }
-        sentence = f"the importer died {state.deaths} times while it worked on {files}"
-        return {"code": "poison", "sentence": sentence, "hint": "Ask the administrator to look at the log of the service for this drop."}
 
     def _send(self, active: Active, step: Step) -> bool:
         """Send a worker step, if sessions, slots and the server allow it. True when the journal changed without sending."""
@@ -232,6 +235,8 @@ class Pipeline:
             return False
         if order.intents:
             active.claim.append(*order.intents)
+        else:
+            active.claim.still_ours()
         self._dispatch(active, step, order, worker)
         return False
 
@@ -250,7 +255,9 @@ class Pipeline:
                 return False
         alone = step.key in active.suspects or state.deaths > 0
         size = sum(one.size for one in state.plan.files)
-        return shared.slots.take((active.id, step.key), drop.owner, size, alone=alone)
+        taken = shared.slots.take((active.id, step.key), drop.owner, size, alone=alone)
+        active.wants_slot = active.wants_slot or not taken
+        return taken
 
     def _order(self, active: Active, step: Step) -> Order | None:
         shared, drop = self._shared, active.claim.drop
@@ -259,7 +266,7 @@ class Pipeline:
         group = str((drop.resolved or {}).get("group", ""))
         session = shared.book.open_for(drop.owner).get(group, 0)
         members = claims.members_now(active.claim) if step.do is Do.INSPECT else ()
-        known = {one.path for one in drop.candidate.members} if drop.candidate else set()
+        known = {one.path for one in drop.candidate.members} if drop.candidate and members else set()
         seen = [to_plain(one) for one in members if one.path in known]
         order = order_for(step, drop, active.claim.path, session, seen)
         if order is None:
@@ -286,6 +293,7 @@ class Pipeline:
         self._commands += 1
         command = Command(self._commands, order.do, order.args, active.id, order.key, order.attempt)
         active.flying[(step.do, step.key)] = order
+        active.moved = self._shared.clock.monotonic()
         role: Role = "inspector" if order.role == "inspector" else "importer"
         alone = role == "inspector" and active.claim.drop.deaths > 0
         extra = {"drop": active.id, "owner": active.claim.drop.owner, "step": order.do}
@@ -312,6 +320,7 @@ class Pipeline:
     def reply(self, active: Active, step: Step, order: Order, reply: Reply) -> None:
         """Take a worker's answer. The claim may have gone on meanwhile only by this very reply."""
         active.flying.pop((step.do, step.key), None)
+        active.moved = self._shared.clock.monotonic()
         if step.do is Do.OPEN_SESSION:
             self._shared.book.unwant(active.claim.drop.owner, step.group)
         if order.do == "join_session":
@@ -338,7 +347,12 @@ class Pipeline:
             self._disk_trouble(active, step, error)
 
     def _disk_trouble(self, active: Active, step: Step, error: OSError) -> None:
-        """Nothing was done that is not journaled. Read the journal anew (its descriptor may be bad) and try later."""
+        """Nothing was done that is not journaled. Read the journal anew (its descriptor may be bad) and try later.
+
+        Raises ClaimTaken, JournalDamaged.
+        """
+        if isinstance(error, FileNotFoundError):
+            active.claim.still_ours()
         trouble = as_ours(error, f"{step.do} of drop {active.id}")
         self._wait(active, step, trouble)
         self._reopen(active)
@@ -370,12 +384,13 @@ class Pipeline:
 
     def _leave(self, active: Active, what: str, says: str = "") -> None:
         active.gone = True
-        self._shared.submissions.leave(active.id)
+        following = self._shared.submissions.leave(active.id)
         for key, number in self._shared.book.held(active.id):
             self._shared.book.let_go(active.id, key, number)
         self._shared.slots.forget(active.id)
         self._tell(active, what, says)
-        self._shared.wake_all()
+        if following:
+            self._shared.wake_all(following)
 
     def _tell(self, active: Active, what: str, says: str = "") -> None:
         self._shared.tell(Happening(active.id, what, says))

@@ -31,7 +31,7 @@ _TELL_AFTER = 3  # tries of an unknown outcome, then the wait has its reason sho
 _MOST_WATCHED = 20  # polls of a start whose outcome is unknown: a minute
 _OF_THE_DROP = frozenset({Do.INSPECT, Do.OPEN_SESSION, Do.RESOLVE, Do.TARGET})
 _OF_AN_ATTEMPT = frozenset({Do.SEND, Do.COMMIT, Do.POLL})
-_DEADLY = frozenset({Do.BEGIN, Do.SEND, Do.COMMIT, Do.POLL})
+_DEADLY = frozenset({Do.BEGIN, Do.SEND, Do.COMMIT, Do.POLL, Do.ANNOTATE})
 _NOBODY_ASKED = frozenset({"worker-would-not-start", "worker-died", "worker-stopped", "hung", "stopping", "unsendable", *NOT_HELD})
 _CONNECTION_GONE = frozenset({"connection-lost", "no-answer", "session-gone", "unreachable"})
 # Trouble that every drop has, and not only the one that met it.
@@ -54,8 +54,8 @@ class Replies:
             known = active.claim.drop.filesets.get(key)
             if known is None or known.attempt is None or known.attempt.number != number or known.attempt.phase is Phase.ANSWERED:
                 self._shared.book.let_go(active.id, key, number)
-        for key, state in active.claim.drop.filesets.items():
-            attempt = state.attempt
+        for key in sorted(active.claim.drop.filesets.sessions_of):
+            attempt = active.claim.drop.filesets[key].attempt
             if attempt is None:
                 continue
             told = self._shared.book.joined(active.id, key, attempt.number)
@@ -174,6 +174,10 @@ class Replies:
                 "the program that looks into image files died three times with the files of this drop",
                 hint="One of the files is damaged in an unusual way; ask the administrator to look at the log of the service.",
             )
+        drop = active.claim.drop
+        if step.do is Do.ANNOTATE and (drop.filesets[step.key].deaths if step.key else drop.deaths) >= _MOST_DEATHS:
+            error = Rejected("the importer died three times while it made them")
+            active.claim.append(self._not_annotated(error, step.key, step.group))
 
     def _failed(self, active: Active, step: Step, order: Order, reply: Reply, error: DropboxImportError) -> None:
         shared, claim = self._shared, active.claim

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from dropbox_import.clock import Clock, SystemClock
+from dropbox_import.daemon.alerts import Alerts
 from dropbox_import.daemon.box import BoxRunner
 from dropbox_import.daemon.keeper import SessionKeeper
 from dropbox_import.daemon.order_files import OrderDesk
@@ -19,6 +20,7 @@ from dropbox_import.daemon.outage import Backoff, Outage
 from dropbox_import.daemon.sessions import SessionBook
 from dropbox_import.daemon.shared import Happening, Shared
 from dropbox_import.daemon.slots import Slots
+from dropbox_import.daemon.troubles import Watch
 from dropbox_import.disk import files
 from dropbox_import.errors import ConfigError
 from dropbox_import.intake import Intake, Wake
@@ -104,7 +106,7 @@ def run(
         runners = [BoxRunner(box, shared) for box in settings.boxes]
         service = _Service(shared, runners, stop)
         service.run(once)
-        waiting = sum(runner.busy() + len(runner.state()["waiting"]) for runner in runners)
+        waiting = sum(runner.busy() + runner.waiting() for runner in runners)
         return Outcome(counts.done, counts.failed, waiting)
 
 
@@ -134,6 +136,9 @@ class _Service:
         self._clock = shared.clock
         self._keeper = SessionKeeper(shared, runners)
         self._desk = OrderDesk(shared.instance.state_dir, {str(runner.box.path): runner for runner in runners}, shared.clock)
+        self._watch = Watch(
+            Alerts(shared.instance.state_dir, shared.clock), shared.outage, runners, shared.instance.state_dir, shared.clock
+        )
         self._next_status = 0.0
         self._next_look = 0.0
         self._rest_since: dict[BoxRunner, int] = {}
@@ -173,6 +178,7 @@ class _Service:
         now = self._clock.monotonic()
         self._keeper.tend()
         self._desk.tend()
+        self._watch.tend()
         if now >= self._next_status:
             self._next_status = now + _STATUS_SECONDS
             self._write_status(running=True)
@@ -190,15 +196,14 @@ class _Service:
         """--once: every box has rested over two scans, and what may still become quiet has had its time."""
         for runner in self._runners:
             box = runner.box
-            state = runner.state()
             moving = runner.flying() > 0 or runner.moving()
             early = self._clock.monotonic() - started < box.quiet_period + 4 * box.scan_interval
-            if moving or (state["waiting"] and early and not state["trouble"]):
+            if moving or (runner.waiting() and early and not runner.trouble):
                 self._rest_since.pop(runner, None)
-            if state["trouble"]:
+            if runner.trouble:
                 continue
             if runner not in self._rest_since:
-                if not moving and not (state["waiting"] and early):
+                if not moving and not (runner.waiting() and early):
                     self._rest_since[runner] = runner.scans
                 return False
             if runner.scans - self._rest_since[runner] < _RESTING_SCANS:
