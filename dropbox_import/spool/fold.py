@@ -31,6 +31,9 @@ class Phase(StrEnum):
     ANSWERED = "answered"
 
 
+_FURTHER = {phase: place for place, phase in enumerate(Phase)}
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a fileset or a drop is not imported, as it is told."""
@@ -55,6 +58,7 @@ class Attempt:
 class FilesetState:
     """One fileset of a drop.
 
+    `deaths` of workers since it last got further than `died_in`, the furthest phase of them.
     `attempts` counts through; those `before` the drop was begun anew by an administrator count no more.
     `looked` is the newest look-up, None when something happened since and it must be asked again.
     `fences` are sessions in which a call of ours may still land: they must be seen ended before a new
@@ -74,6 +78,7 @@ class FilesetState:
     looked: dict[str, Any] | None = None
     discarding: int | None = None
     deaths: int = 0
+    died_in: str = Phase.BEGIN
     refused: int = 0
     imported: dict[str, Any] | None = None
     annotated: dict[str, Any] | None = None
@@ -234,7 +239,10 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
                 part_of=data.get("part_of", ""),
             )
         case "reopened":
-            kept = {key: FilesetState(one.plan, one.attempts, one.attempts) for key, one in drop.filesets.items()}
+            kept = {
+                key: FilesetState(one.plan, one.attempts, one.attempts, imported=one.imported, annotated=one.annotated)
+                for key, one in drop.filesets.items()
+            }
             return Drop(drop.id, data["instance"], drop.candidate, data["seen"], again=True, filesets=Filesets(kept))
         case "adopted":
             return replace(drop, instance=data["by"])
@@ -301,9 +309,9 @@ def _fileset_step(state: FilesetState, record: Record) -> FilesetState:
                 changed = replace(changed, answer=data)
                 error = data if data["state"] == "error" else None
                 return replace(state, attempt=changed, error=error, deaths=0, looked=None)
-            # Deaths count only while nothing moves on: three in a row at one place.
-            deaths = state.deaths if record.kind in ("begun", "commit") else 0
-            return replace(state, attempt=changed, deaths=deaths, looked=None)
+            # Deaths count only while nothing gets past the place of the furthest one.
+            past = state.deaths and _FURTHER[changed.phase] > _FURTHER[Phase(state.died_in)]
+            return replace(state, attempt=changed, deaths=0 if past else state.deaths, looked=None)
         case "lost":
             fences = (*state.fences, attempt.session) if attempt is not None and data.get("fence", True) else state.fences
             return replace(state, attempt=None, fences=fences, looked=None)
@@ -322,7 +330,9 @@ def _fileset_step(state: FilesetState, record: Record) -> FilesetState:
         case "annotated":
             return replace(state, annotated=data, making=0)
         case "death":
-            return replace(state, deaths=state.deaths + 1)
+            place = attempt.phase if attempt is not None else Phase.BEGIN
+            furthest = max(place, Phase(state.died_in), key=_FURTHER.__getitem__) if state.deaths else place
+            return replace(state, deaths=state.deaths + 1, died_in=furthest)
         case "fileset-failed":
             return replace(state, failure=failure_of(data), looked=None)
     return state

@@ -169,8 +169,8 @@ def _running(state: FilesetState, attempt: Attempt, world: World) -> set[Step]:
     key = state.plan.key
     if state.refused >= MOST_TRIES and attempt.phase is Phase.BEGUN:
         return {Step(Do.LOSE, key)}
-    if state.deaths >= MOST_TRIES and attempt.phase in (Phase.COMMIT, Phase.COMMITTED):
-        return {Step(Do.LOSE, key)}  # who asks for it dies: what became of it is looked up
+    if state.deaths >= MOST_TRIES:
+        return {Step(Do.LOSE, key)}  # whoever goes on with it dies: what became of it is looked up
     if (key, attempt.number) in world.held:
         match attempt.phase:
             case Phase.BEGUN:

@@ -75,6 +75,8 @@ class ScriptedWorkers(Commands):
         server = self.server
         server.commands += 1
         how = server.cut[1] if server.cut and server.cut[0] == server.commands else ""
+        if command.do in server.deadly:
+            how = "before"
         if command.do in server.refuse and role == "importer":
             on_reply(Reply(command, None, server.refuse[command.do], "none", incarnation))
             return

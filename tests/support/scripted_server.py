@@ -87,6 +87,7 @@ class Server:
         self.cut: tuple[int, str] | None = None  # (number of the command, "before" | "after" | "late")
         self.late: list[Late] = []
         self.refuse: dict[str, DropboxImportError] = {}
+        self.deadly: set[str] = set()  # commands of which a worker dies each time
         self.broken: list[str] = []
         self.happened: dict[str, int] = {}
         self.crews: list[Any] = []  # the workers of every daemon

@@ -1,0 +1,200 @@
+"""Filed drops that are tried again, claims that change hands, and what kills workers or loses a sync: on the daemon alone."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from dropbox_import.disk import observe
+from dropbox_import.spool import layout
+from dropbox_import.spool.adopt import adopt
+from dropbox_import.spool.identity import Instance
+from dropbox_import.spool.journal import read_newest, segments
+from dropbox_import.spool.reopen import NotVouched, find_filed, reopen
+from tests.support.lab import Crash, Lab
+
+SIDECAR = "target: {dataset: HeLa}\ntags: [x]\n"
+FIVE = {f"p/{number}.tif": str(number).encode() for number in range(1, 5)} | {"p/5-bad.tif": b"cut"}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+def journals(lab: Lab) -> list[str]:
+    return [record.kind for claim in lab.layout.inprogress.glob("*/*") if layout.is_id(claim.name) for record in read_newest(claim)]
+
+
+def complete(lab: Lab) -> list[str]:
+    return sorted(path.rpartition("/")[2] for one in lab.server.complete() for path in one.paths)
+
+
+def instance_of(lab: Lab) -> Instance:
+    return lab.daemons[0].identity()
+
+
+# --- retry -----------------------------------------------------------------------------
+
+
+def five_with_a_bad_one(lab: Lab) -> Path:
+    """The failed part of a drop of five, its bad file mended."""
+    lab.drop("p.yaml", SIDECAR, dict(FIVE))
+    lab.life()
+    (failed,) = lab.filed("failed")
+    (failed / "d/p/5-bad.tif").rename(failed / "d/p/5.tif")
+    return failed
+
+
+def test_only_what_is_missing_is_imported_when_a_failed_part_is_tried_again(lab: Lab) -> None:
+    failed = five_with_a_bad_one(lab)
+    (found,) = [path for path in find_filed(lab.layout, failed.name.rpartition("__")[2]) if path == failed]
+    reopen(lab.layout, instance_of(lab), found, lab.clock)
+    lab.life()
+    lab.check(5, sidecar_copies=1)
+    assert lab.filed("failed") == []
+    assert len(lab.filed("done")) == 2
+    assert complete(lab) == ["1.tif", "2.tif", "3.tif", "4.tif", "5.tif"]
+
+
+def test_a_crash_at_any_effect_of_taking_a_drop_back_loses_nothing(tmp_path: Path) -> None:
+    for point in range(1, 40):
+        lab = Lab(tmp_path / str(point))
+        failed = five_with_a_bad_one(lab)
+        drop_id = failed.name.rpartition("__")[2]
+        lab.crash_after(point)
+        try:
+            reopen(lab.layout, instance_of(lab), failed, lab.clock)
+            over = True
+        except Crash:
+            over = False
+        finally:
+            observe.set_observer(None)
+        lab.life()
+        for path in find_filed(lab.layout, drop_id):  # the order is given again
+            if lab.layout.failed in path.parents:
+                reopen(lab.layout, instance_of(lab), path, lab.clock)
+        lab.life()
+        lab.check(5, sidecar_copies=1)
+        if over:
+            return
+    raise AssertionError("taking a drop back never came to its end")
+
+
+def test_what_was_imported_stays_imported_whatever_is_in_omero_now(lab: Lab) -> None:
+    lab.drop("p.yaml", SIDECAR, dict(FIVE))
+    lab.life()
+    lab.server.filesets.clear()  # somebody deleted all of it
+    (failed,) = lab.filed("failed")
+    reopen(lab.layout, instance_of(lab), failed, lab.clock)
+    lab.life()
+    assert complete(lab) == []
+    assert [path.name for path in lab.filed("failed")[0].glob("d/p/*")] == ["5-bad.tif"]
+
+
+@pytest.mark.parametrize("line", ["one more", "one less", "another sidecar"])
+def test_a_folder_that_is_not_as_it_was_filed_is_not_believed(lab: Lab, line: str) -> None:
+    failed = five_with_a_bad_one(lab)
+    journal = failed / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    if line == "another sidecar":
+        (failed / "p.yaml").write_text("target: {dataset: Other}\n")
+    else:
+        journal.write_bytes(b"".join([*lines, lines[-1]] if line == "one more" else lines[:-1]))
+    with pytest.raises(NotVouched):
+        reopen(lab.layout, instance_of(lab), failed, lab.clock)
+    assert failed.is_dir()
+
+
+# --- adopt -----------------------------------------------------------------------------
+
+
+def two_hosts(folder: Path, turns: int) -> Lab:
+    """The first of two daemons has stopped for good after so many turns; the second has taken no drop yet."""
+    lab = Lab(folder, hosts=2)
+    lab.drop("p.yaml", SIDECAR, dict(FIVE))
+    first, second = lab.daemons
+    first.start()
+    for _ in range(turns):
+        first.runners[0].turn(0)
+        lab.clock.forward(0.4)
+    first.runners = []
+    second.start()
+    second.runners[0].turn(0)
+    return lab
+
+
+@pytest.mark.parametrize("turns", [3, 5, 6, 7, 8, 9, 12, 20])
+def test_a_drop_of_a_dead_instance_is_finished_by_another(tmp_path: Path, turns: int) -> None:
+    lab = two_hosts(tmp_path, turns)
+    second = lab.daemons[1]
+    (old,) = {path.parent.name for path in lab.layout.inprogress.glob("*/*") if layout.is_id(path.name)} or {""}
+    if old:
+        adopt(lab.layout, old, second.runners[0].instance)
+    for _ in range(400):
+        second.runners[0].turn(0)
+        second.keeper.tend()
+        lab.server.tick()
+        lab.clock.forward(5.0)
+    lab.check(4, sidecar_copies=1)
+    (done,) = lab.filed("done")
+    kinds = [(record.kind, record.epoch) for record in read_newest(done)]
+    assert not old or ("adopted", 2) in kinds
+    assert [epoch for _, epoch in kinds] == sorted(epoch for _, epoch in kinds)
+
+
+# --- the disk --------------------------------------------------------------------------
+
+
+def test_a_journal_whose_sync_failed_goes_on_in_a_new_segment(lab: Lab) -> None:
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    broken = []
+
+    def observer(when: str, what: str, path: Path) -> None:
+        if (when, what, path.name) == ("before", "sync", "journal.jsonl") and "claimed" in journals(lab) and not broken:
+            broken.append(path)
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    observe.set_observer(observer)
+    try:
+        lab.start()
+        lab.turns()
+    finally:
+        observe.set_observer(None)
+    lab.check(1)
+    (done,) = lab.filed("done")
+    assert [path.name for path in segments(done)] == ["journal.jsonl", "journal-0002.jsonl"]
+    assert broken
+
+
+# --- poison ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["begin", "send", "commit", "poll"])
+def test_a_fileset_of_which_every_importer_dies_is_given_up_and_the_others_go_on(lab: Lab, command: str) -> None:
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.server.deadly = {command}
+    lab.start()
+    lab.turns(600)
+    lab.server.deadly = set()
+    lab.drop("b.yaml", SIDECAR, {"b.tif": b"b"})
+    lab.turns(600)
+    filed = {state: [path.name.partition("__")[0] for path in lab.filed(state)] for state in ("done", "failed")}
+    # What OMERO has imported although nobody could ask for it is found by a look-up.
+    assert filed == ({"done": ["a", "b"], "failed": []} if command == "poll" else {"done": ["b"], "failed": ["a"]})
+    lab.check(2 if command == "poll" else 1)
+    if command != "poll":
+        assert "died 3 times" in (lab.filed("failed")[0] / "REASON.txt").read_text()
+
+
+def test_annotations_of_which_every_importer_dies_are_told_and_the_images_are_done(lab: Lab) -> None:
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.server.deadly = {"annotate"}
+    lab.start()
+    lab.turns(600)
+    lab.check(1)
+    (done,) = lab.filed("done")
+    assert "the importer died three times while it made them" in (done / "ATTENTION.txt").read_text()
