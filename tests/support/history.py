@@ -19,7 +19,7 @@ from dropbox_import.disk import observe
 from tests.support import promises
 from tests.support.lab import Lab
 from tests.support.lab_daemon import Daemon
-from tests.support.people import People
+from tests.support.people import KINDS, People
 from tests.support.tally import counted
 
 SEEDS = st.integers(0, 2**20)
@@ -70,6 +70,44 @@ class History(RuleBasedStateMachine):
     @property
     def awake(self) -> list[Daemon]:
         return [daemon for daemon in self.lab.daemons if daemon.awake]
+
+    # --- life ---------------------------------------------------------------------------
+
+    def life(self, seed: int) -> random.Random:
+        """Before each misfortune: something may be mended or dropped, and the world goes on. Returns what decides in the rest of the rule.
+
+        It is part of every rule because Hypothesis leaves out some rules in each history: misfortunes, and not the work.
+        """
+        rng = random.Random(seed)
+        self.mend(rng, 0.2)
+        if rng.random() < 0.3:
+            kind, user, box = rng.choice(KINDS), rng.choice(USERS), rng.randrange(2)
+            # Two hosts do not hear of each other's drops: one drop at a time for a submission is the promise of a host.
+            box = 0 if kind == "again" else box
+            if box not in self.away:
+                self.people.drop(kind, user, box)
+        self.goes_on(rng.choice((0, 0, 5, 10, 40)), rng, rng.choice((0.0, 0.02, 0.2)))
+        return rng
+
+    def mend(self, rng: random.Random, chance: float) -> None:
+        """What is broken is in order again, each with that chance; shares come back by themselves only."""
+        server = self.lab.server
+        self.full = self.full and rng.random() >= chance
+        server.up = server.up or rng.random() < chance
+        if rng.random() < chance:
+            server.refuse = {}
+        for daemon in self.lab.daemons:
+            if daemon.stopped and rng.random() < chance:
+                daemon.stopped = False
+            if not daemon.running and rng.random() < chance:
+                if rng.random() < 0.5:  # the machine was switched off and on
+                    daemon.clock.booted = self.lab.clock.monotonic() - 3.0
+                daemon.start()
+                self.lost.discard(daemon)
+
+    def goes_on(self, steps: int, rng: random.Random, trouble: float = 0.0) -> None:
+        for _ in range(steps if self.running else 0):
+            self.lab.step(rng, trouble)
 
     # --- the shares ---------------------------------------------------------------------
 

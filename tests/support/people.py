@@ -13,6 +13,13 @@ from dropbox_import.spool import layout
 from tests.support.lab import Lab
 
 TEXT = "target: {dataset: HeLa}\n"
+KINDS = ("one", "several", "partly", "again", "refused", "tagged", "same", "attached", "sidecar-first")
+MORE = {
+    "again": "submission: run-7\n",
+    "refused": "tagz: 1\n",
+    "tagged": "tags: [x]\n",
+    "attached": "attachments: [{file: protocol.pdf}]\n",
+}
 
 
 @dataclass
@@ -64,6 +71,34 @@ class People:
         with path.open("xb") as file:
             file.write(data)
         self._has(data)
+
+    def drop(self, kind: str, user: str, box: int) -> None:
+        """Images with their sidecar, all at once; nothing where a name is in use."""
+        number = self.next()
+        name = kind if kind in ("again", "same") else f"n{number:03}"
+        home = self.home(user, box)
+        if any(home.glob(f"{name}.*")):
+            return
+        unique = f"{number:03}-{kind}".encode()
+        members = {f"{name}.tif": b"a" + unique}
+        if kind in ("several", "partly"):
+            last = "bad.tif" if kind == "partly" else "notes.txt"
+            members = {f"{name}/{one}": one[:1].encode() + unique for one in ("1.tif", "2.tif", last)}
+        if kind == "attached" and not (home / "protocol.pdf").exists():
+            members["protocol.pdf"] = b"p" + unique
+        sidecar = (f"{name}.yaml", f"{TEXT}{MORE.get(kind, '')}# {number}\n".encode())
+        files = [sidecar, *members.items()] if kind == "sidecar-first" else [*members.items(), sidecar]
+        for path, data in files:
+            self.create(home / path, data)
+
+    def begin_to_write(self, home: Path, sidecar_first: bool) -> None:
+        """A program makes an image, keeps it open and will write more into it."""
+        number = self.next()
+        name = f"w{number:03}"
+        files = [(home / f"{name}.tif", b"w%03d" % number), (home / f"{name}.yaml", f"{TEXT}# {number}\n".encode())]
+        for path, data in reversed(files) if sidecar_first else files:
+            self.create(path, data)
+        self.hold(home / f"{name}.tif")
 
     def delete(self, path: Path) -> None:
         data = path.read_bytes()
