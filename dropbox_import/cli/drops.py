@@ -81,7 +81,7 @@ def last_end(status: Path) -> tuple[str, int, str] | None:
 
 def all_drops(settings: Settings, beats: Mapping[str, tuple[Heartbeat, ...]], *, newest: int = SHOWN) -> list[DropSummary]:
     """Every claim and waiting sidecar, and the `newest` filed ones of each box and state."""
-    alive = {box: any(beat.alive for beat in found) for box, found in beats.items()}
+    alive = {box: frozenset(beat.instance for beat in found if beat.alive) for box, found in beats.items()}
     filed_and_claimed = survey([box.path for box in settings.boxes], newest=newest)
     return [*claimed(filed_and_claimed, settings, alive), *waiting(settings)]
 
@@ -124,18 +124,34 @@ def waiting(settings: Settings) -> list[DropSummary]:
     return found
 
 
-def claimed(drops: Iterable[DropSummary], settings: Settings, alive: Mapping[str, bool]) -> Iterator[DropSummary]:
-    """The claims as the daemon sees them: one that it cannot go on with waits, and so do all when there is no daemon."""
+def claimed(drops: Iterable[DropSummary], settings: Settings, alive: Mapping[str, frozenset[str]]) -> Iterator[DropSummary]:
+    """The claims as the daemon sees them: one that it cannot go on with waits, and so do all of a daemon that does not run."""
     stuck = reasons_of_claims(settings.state_dir / STATUS_FILE)
+    mine = own_instance(settings.state_dir)
     for drop in drops:
         if drop.state is not DropState.RUNNING:
             yield drop
-        elif not alive.get(drop.box, False):
-            yield replace(drop, state=DropState.WAITING, why=drop.why or "goes on when the daemon runs again")
+        elif instance_of(drop) not in alive.get(drop.box, frozenset()):
+            whose = "the daemon" if instance_of(drop) == mine else f"the daemon {instance_of(drop)}"
+            yield replace(drop, state=DropState.WAITING, why=drop.why or f"goes on when {whose} runs again")
         elif stuck.get(drop.id):
             yield replace(drop, state=DropState.WAITING, why=stuck[drop.id])
         else:
             yield drop
+
+
+def instance_of(drop: DropSummary) -> str:
+    """Whose claim it is; for one that is not in inprogress/ it means nothing."""
+    return Path(drop.path).parent.name
+
+
+def own_instance(state_dir: Path) -> str:
+    """What the installation with this state folder is called; "" where that cannot be read."""
+    try:
+        kept: Any = json.loads((state_dir / "instance.json").read_bytes())
+        return f"{kept['name']}-{str(kept['bits'])[:8]}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def reasons_of_claims(status: Path) -> dict[str, str]:
