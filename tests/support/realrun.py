@@ -27,7 +27,7 @@ from tests.support.standin_process import RunningStandin
 ROOT = Path(__file__).resolve().parents[2]
 OURS = {layout.JOURNAL, layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION, layout.MARKER}
 RICH = """\
-target: {{project: {{name: "of {name}", create: true}}, dataset: {{name: "{dataset}", create: true}}}}
+target: {{project: {{name: "{project}", create: true}}, dataset: {{name: "{dataset}", create: true}}}}
 tags: [kept]
 comments: ["of {name}"]
 rating: 3
@@ -145,7 +145,16 @@ class RealRun:
     # --- the user -----------------------------------------------------------------------
 
     def drop(
-        self, name: str, *, user: str = "", fine: int = 1, broken: int = 0, rich: bool = True, dataset: str = "", attached: bool = False
+        self,
+        name: str,
+        *,
+        user: str = "",
+        fine: int = 1,
+        broken: int = 0,
+        rich: bool = True,
+        dataset: str = "",
+        project: str = "",
+        attached: bool = False,
     ) -> Dropped:
         """A folder of images under one sidecar (or one image beside it), the sidecar last."""
         user = user or self.users[0]
@@ -159,7 +168,7 @@ class RealRun:
             if number >= fine:
                 samples.cut_in_half(path)
             made[f"{name}/{number}.tif" if several else f"{name}.tif"] = path.read_bytes()
-        text = (RICH if rich else MODEST).format(dataset=dataset or name, name=name)
+        text = (RICH if rich else MODEST).format(project=project or f"of {name}", dataset=dataset or name, name=name)
         home = self.layout.drop / user
         if attached:
             text += ATTACHED
@@ -237,7 +246,7 @@ class RealRun:
         allowed = Counter(self.digests)
         for one in self.drops:
             if one.fine and one.broken:  # two parts, each with the sidecar
-                text = (RICH if one.rich else MODEST).format(dataset=one.name, name=one.name)
+                text = (RICH if one.rich else MODEST).format(project=f"of {one.name}", dataset=one.name, name=one.name)
                 allowed[hashlib.sha256(text.encode()).hexdigest()] += 1
         lost = {digest: count for digest, count in allowed.items() if found[digest] != count}
         assert not lost, f"bytes lost or doubled: {lost}"
