@@ -31,9 +31,11 @@ class Commands:
         found = [from_plain(FileFacts, one) for one in members]
         good = [one for one in found if one.path.endswith(".tif")]
         bad = [one for one in good if "bad" in one.path]
-        plans = [{"key": fileset_key([one]), "files": [to_plain(one)]} for one in good if one not in bad]
-        told = [{"files": [one.path], "code": "cut", "sentence": f"{one.path} is cut in half"} for one in bad]
-        return {"filesets": plans, "bad": told, "extras": [one.path for one in found if one not in good]}
+        companions = {one.path.removesuffix(".xml"): one for one in found if one.path.endswith(".xml")}
+        groups = [[one, *filter(None, [companions.get(one.path.removesuffix(".tif"))])] for one in good]
+        plans = [{"key": fileset_key(group), "files": [to_plain(one) for one in group]} for group in groups if group[0] not in bad]
+        told = [{"files": [one.path for one in group], "code": "cut", "sentence": "cut in half"} for group in groups if group[0] in bad]
+        return {"filesets": plans, "bad": told, "extras": [one.path for one in found if not any(one in group for group in groups)]}
 
     def _open_session(self, command: Command, owner: str, group: str | None) -> dict[str, Any]:
         session = self.server.open(owner)

@@ -1,0 +1,235 @@
+"""Every state in which an end of the daemon leaves disk and server, found by running it; and what must be true when it starts anew there.
+
+A `State` is a tree and a scripted server. `Stage.life` starts the daemon on one, runs it to rest, and takes the state at each effect on
+the disk: that is what is left if the process ends there. Files have no numbers here, as on a share, so that a tree can be made again.
+"""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest import mock
+
+from dropbox_import.disk import facts, observe
+from dropbox_import.errors import JournalDamaged
+from dropbox_import.intake import scan
+from dropbox_import.spool import journal, layout
+from tests.support import promises
+from tests.support.lab import Lab
+from tests.support.modeldisk import ModelDisk, Tree, likeness, make_real
+from tests.support.scripted_server import Server
+
+Story = tuple[tuple[str, str, int], ...]  # kind, key and attempt of each record of a journal
+
+ONE = ("a.yaml", "target: {dataset: HeLa}\ntags: [x]\n", {"a.tif": b"image-a"})
+SEVERAL = ("set.yaml", "target: {dataset: HeLa}\n", {"set/1.tif": b"one", "set/2.tif": b"two", "set/notes.txt": b"notes"})
+PARTLY = ("p.yaml", "target: {dataset: HeLa}\n", {"p/good.tif": b"good", "p/bad.tif": b"broken"})
+REFUSED = ("r.yaml", "target: {dataset: HeLa}\ntagz: 1\n", {"r.tif": b"image-r"})
+ATTACHED = ("t.yaml", "target: {dataset: HeLa}\nattachments:\n  - file: plan.pdf\n", {"t.tif": b"image-t", "plan.pdf": b"the plan"})
+COMPANION = (
+    "c.yaml",
+    "target: {dataset: HeLa}\n",
+    {"c/1.tif": b"one", "c/1.xml": b"of one", "c/bad.tif": b"broken", "c/bad.xml": b"of it"},
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One drop, how many files of it OMERO has in the end, and how many more copies of the sidecar or an attachment there are then."""
+
+    drop: tuple[str, str, dict[str, bytes]]
+    imported: int
+    copies: int = 0
+
+
+CASES = {
+    "one": Case(ONE, 1),
+    "several": Case(SEVERAL, 2),
+    "partly": Case(PARTLY, 1, 1),
+    "refused": Case(REFUSED, 0),
+    "companion": Case(COMPANION, 2, 1),
+    "attached": Case(ATTACHED, 1, 1),
+}
+
+
+@dataclass(frozen=True)
+class State:
+    """What is left. `synced`: what the journals had on the disk for good, by drop."""
+
+    tree: Tree
+    server: bytes
+    synced: dict[str, Story] = field(default_factory=dict)
+    log: int = 0
+
+    def likeness(self) -> bytes:
+        return likeness(self.tree, _server_likeness(self.server))
+
+
+def _server_likeness(packed: bytes) -> str:
+    server: Server = pickle.loads(packed)
+    sessions = [(one.number, one.owner, one.closed, sorted(one.attempts.items())) for one in server.sessions.values()]
+    filesets = [
+        (one.number, one.session, one.token, one.meta, one.sizes, one.sent, one.committed, one.images, one.process)
+        for one in server.filesets.values()
+    ]
+    late = [(one.session, one.token, one.do) for one in server.late]
+    return repr((sessions, filesets, server.targets, server.annotated, late, server.broken))
+
+
+def pack(server: Server) -> bytes:
+    crews, server.crews = server.crews, []  # the workers end with the daemon
+    try:
+        return pickle.dumps(server)
+    finally:
+        server.crews = crews
+
+
+class Stage:
+    """One folder, in which one lab after the other is set up."""
+
+    def __init__(self, folder: Path, case: Case) -> None:
+        self.folder = folder
+        self.case = case
+        self.user_bytes: Counter[bytes] = Counter()
+        self.disk = ModelDisk(folder)
+        lab = self._fresh()
+        lab.drop(*case.drop)
+        self.user_bytes = lab.user_bytes
+        self.first = State(ModelDisk.of(folder).now(), pack(lab.server))
+
+    def _fresh(self) -> Lab:
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        return Lab(self.folder)
+
+    def set_up(self, state: State) -> Lab:
+        for path in self.folder.iterdir():
+            shutil.rmtree(path)
+        make_real(self.folder, state.tree)
+        lab = Lab(self.folder)
+        lab.user_bytes = self.user_bytes
+        lab.server = pickle.loads(state.server)
+        lab.clock = lab.server.clock
+        for daemon in lab.daemons:
+            daemon.server, daemon.clock.world = lab.server, lab.clock
+        return lab
+
+    def life(self, state: State, visit: Callable[[State, int], None]) -> Lab:
+        """From this state to rest; `visit` is shown the states at the effects, as a process leaves them that ends there.
+
+        With each the number of effects at which it is so: two in a row with nothing between them are one.
+        """
+        lab = self.set_up(state)
+        self.disk = disk = ModelDisk.of(self.folder)
+
+        last: tuple[State, int] | None = None
+        before = (-1, -1)
+
+        def observer(when: str, what: str, path: Path) -> None:
+            nonlocal last, before
+            if last is not None and before == (len(disk.log), lab.server.commands):
+                last = last[0], last[1] + 1
+                return
+            if last is not None:
+                visit(*last)
+            before = (len(disk.log), lab.server.commands)
+            synced = self._synced(disk)
+            cut = [drop for drop, one in synced.items() if one[: len(state.synced.get(drop, ()))] != state.synced.get(drop, ())]
+            assert not cut, f"what was synced of the journals of {cut} is not readable any more"
+            last = State(disk.now(), pack(lab.server), {**state.synced, **synced}, len(disk.log)), 1
+
+        with disk.watch():
+            observe.set_observer(observer)
+            try:
+                lab.start()
+                lab.turns()
+            finally:
+                observe.set_observer(None)
+        if last is not None:
+            visit(*last)
+        return lab
+
+    @staticmethod
+    def _synced(disk: ModelDisk) -> dict[str, Story]:
+        """What the journals have on the disk for good."""
+        found: dict[str, Story] = {}
+        for path, content in sorted(disk.synced().items()):
+            folder, _, name = path.rpartition("/")
+            if name.startswith("journal") and (drop := layout_id(folder.rpartition("/")[2])):
+                found[drop] = story(journal.read(content)[0])
+        return found
+
+    def rest(self, state: State, *, land_after: int = 0) -> Lab:
+        """From this state to rest, as quickly as it goes; what is still inside the server lands after so many turns."""
+        lab = self.set_up(state)
+        lab.start()
+        if land_after:
+            lab.turns(land_after)
+            lab.server.land()
+        lab.turns()
+        return lab
+
+    def check(self, lab: Lab, synced: dict[str, Story]) -> None:
+        lab.check(self.case.imported, sidecar_copies=self.case.copies)
+        told = [one for one in promises.at_rest(lab) if "kept open" not in one]  # nobody looks after idle sessions in such a short life
+        told += unreadable(self.folder, synced)
+        assert not told, "\n".join(told)
+
+
+def stories(root: Path) -> dict[str, list[Story]]:
+    """What the journals below `root` say, by drop (the two parts of one are filed under one id); a damaged one says nothing."""
+    found: dict[str, list[Story]] = {}
+    for folder in {path.parent for path in root.rglob("journal*.jsonl")}:
+        if drop := layout_id(folder.name):
+            try:
+                found.setdefault(drop, []).append(story(journal.read_newest(folder)))
+            except JournalDamaged:
+                found.setdefault(drop, []).append(())
+    return found
+
+
+def story(records: tuple[journal.Record, ...]) -> Story:
+    return tuple((record.kind, record.key, record.attempt) for record in records)
+
+
+def layout_id(name: str) -> str:
+    """The drop's id out of a folder's name: as it is in inprogress/, behind the stem when it is filed."""
+    found = name.rpartition("__")[2]
+    return found if layout.is_id(found) else ""
+
+
+def unreadable(root: Path, synced: dict[str, Story]) -> list[str]:
+    """Journals of which something that was synced cannot be read any more. One whose claim was given up before it was taken may be gone."""
+    now = stories(root)
+    told = []
+    for drop, before in synced.items():
+        after = [*now.get(drop, []), *now.get(drop.removesuffix(".failed"), [])]
+        if not after and ("claimed", "", 0) not in before:
+            continue
+        if not any(one[: len(before)] == before for one in after):
+            told.append(f"what was synced of the journal of {drop} is not readable any more: {before} became {after}")
+    return told
+
+
+@contextmanager
+def as_on_a_share() -> Iterator[None]:
+    """Files have no numbers that last."""
+    with mock.patch.object(facts, "is_network", return_value=True), mock.patch.object(scan, "is_network", return_value=True):
+        yield
+
+
+@contextmanager
+def quick_folder() -> Iterator[Path]:
+    """A folder in memory where the system has one."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="lab-", dir=memory if memory.is_dir() else None) as name:
+        yield Path(name)
