@@ -213,6 +213,7 @@ class Pipeline:
     def _send(self, active: Active, step: Step) -> bool:
         """Send a worker step, if sessions, slots and the server allow it. True when the journal changed without sending."""
         shared = self._shared
+        active.claim.still_ours()
         if step.do is Do.COMMIT and self._members_changed(active, step):
             return True
         if not self._may_begin(active, step):
@@ -233,10 +234,12 @@ class Pipeline:
         if order.do == "join_session" and not shared.book.want_join(step.number):
             shared.outage.undecided()
             return False
-        if order.intents:
-            active.claim.append(*order.intents)
-        else:
-            active.claim.still_ours()
+        try:
+            if order.intents:
+                active.claim.append(*order.intents)
+        except (OSError, ClaimTaken):
+            shared.outage.undecided()
+            raise
         self._dispatch(active, step, order, worker)
         return False
 

@@ -9,9 +9,11 @@ from typing import Any
 from dropbox_import.disk import files
 
 
-def write_message(outbox: Path, drop_id: str, event: str, facts: dict[str, Any]) -> None:
-    """Write `<id>.<event>.json`, durable; writing it again changes nothing. Raises OSError."""
+def write_message(outbox: Path, drop_id: str, event: str, facts: dict[str, Any]) -> Path:
+    """Write `<id>.<event>.json`, durable; writing it again changes nothing. Returns its path. Raises OSError."""
     if not outbox.is_dir():
         files.make_dir(outbox, 0o700)  # beside claims: where its parent is missing, the box is not there
     text = json.dumps({"drop": drop_id, "event": event, **facts}, indent=1)
-    files.replace(outbox / f"{drop_id}.{event}.json", text.encode() + b"\n", 0o600)
+    path = outbox / f"{drop_id}.{event}.json"
+    files.replace(path, text.encode() + b"\n", 0o600)
+    return path

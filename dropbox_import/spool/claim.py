@@ -79,6 +79,13 @@ class Claim:
             raise_if_taken(self.box, self.path, error)
         self._follow(before)
 
+    def still_ours(self) -> None:
+        """Raises ClaimTaken when the claim is not in its place any more, OSError when that cannot be told."""
+        try:
+            self.path.stat()
+        except FileNotFoundError as error:
+            raise_if_taken(self.box, self.path, error)
+
     def begin_epoch(self, record: Record) -> None:
         """Journal a record from which on nobody else's lines count. Raises OSError."""
         assert self.journal is not None
