@@ -168,12 +168,15 @@ class BoxRunner:
             except Exception as error:  # a bug must not end the box
                 log.exception("a bug in the box %s; it goes on in a moment", self.box.path)
                 self._trouble = DropboxImportError(f"an internal error ({type(error).__name__}); the log has its story")
+                self.turning_since = None
                 self._stop.wait(_LONGEST_SLEEP)
         self._heartbeat(self._clock.monotonic(), accepting=False)
 
     def turn(self, timeout: float) -> None:
         """Take what has happened (waiting for it up to `timeout` seconds), then do all that can be done now."""
+        self.turning_since = None
         self._drain_inbox(timeout)
+        self.turning_since = self._clock.monotonic()
         if self._stop.is_set():
             return
         self._here = None

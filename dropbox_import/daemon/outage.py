@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 # Seconds. A lost connection is often no outage but a restart or a pulled cable, and OMERO ends our sessions after ten idle
 # minutes: so the first looks come soon, and only then the configured tries. One look costs nothing.
 QUICK_LOOKS = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0)
+# Who tries and is not heard of for so long (its box hangs) does not keep the others from trying.
+_TRYING = 200.0
 _WAITED_OUT = 3  # of them even by a run that ends when nothing is left to do
 
 
@@ -45,6 +47,7 @@ class Outage:
         self._tries = 0
         self._due = 0.0
         self._probing = False
+        self._since = 0.0
         self.version = 0  # grows when somebody else may ask now, or nobody any more
         self.reason = ""
         self.since = ""
@@ -53,7 +56,10 @@ class Outage:
     @property
     def ready(self) -> bool:
         """Whether the next try is due and nobody is at it."""
-        return self._tries > 0 and not self._probing and self._clock.monotonic() >= self._due
+        return self._tries > 0 and not self._tried_now() and self._clock.monotonic() >= self._due
+
+    def _tried_now(self) -> bool:
+        return self._probing and self._clock.monotonic() < self._since + _TRYING
 
     @property
     def down(self) -> bool:
@@ -72,9 +78,10 @@ class Outage:
         with self._lock:
             if not self._tries:
                 return True
-            if self._probing or self._clock.monotonic() < self._due:
+            if self._tried_now() or self._clock.monotonic() < self._due:
                 return False
             self._probing = True
+            self._since = self._clock.monotonic()
             return True
 
     def failed(self, error: DropboxImportError) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from dropbox_import.clock import Clock, SystemClock
 from dropbox_import.daemon.alerts import Alerts
 from dropbox_import.daemon.box import BoxRunner
+from dropbox_import.daemon.hung import JOIN, Hung, Wakes, join_all
 from dropbox_import.daemon.keeper import SessionKeeper
 from dropbox_import.daemon.order_files import OrderDesk
 from dropbox_import.daemon.outage import Backoff, Outage
@@ -37,7 +38,6 @@ _STATUS_SECONDS = 2.0
 _DRAIN_SECONDS = 60.0
 _RESTING_SCANS = 2
 _BEGIN_SECONDS = 350  # ten importers at once were seen to hold importFileset up for 215 s; below the limit in workers/limits.py
-_WATCHER_LOOK = 30.0
 
 
 class StopRequest:
@@ -139,38 +139,34 @@ class _Service:
         self._watch = Watch(
             Alerts(shared.instance.state_dir, shared.clock), shared.outage, runners, shared.instance.state_dir, shared.clock
         )
+        self._hung = Hung(shared, runners)
         self._next_status = 0.0
-        self._next_look = 0.0
         self._rest_since: dict[BoxRunner, int] = {}
 
     def run(self, once: bool) -> None:
         threads = [threading.Thread(target=runner.run, name=f"box-{number}") for number, runner in enumerate(self._runners)]
-        wakes = [Wake((runner.layout.drop,), partial(runner.wake, scan=True)) for runner in self._runners]
+        wakes = Wakes([Wake((runner.layout.drop,), partial(runner.wake, scan=True)) for runner in self._runners], self._clock)
         log.info("started, instance %s", self._shared.instance.name, extra={"step": "start"})
         self._desk.tend()  # before the first scan: it must find what an order has moved
         for thread in threads:
             thread.daemon = True  # a hung mount must not keep the process alive after its stop
             thread.start()
-        for wake in wakes:
-            wake.start()
+        wakes.start()
         started = self._clock.monotonic()
         try:
             while not self._stop.draining.is_set() and not (once and self._nothing_left(started)):
                 try:
                     self._tend()
-                    self._look_after(wakes)
                 except Exception:  # a bug here must not end what imports
                     log.exception("a bug in looking after sessions and status; the daemon goes on")
                 self._stop.draining.wait(_TICK)
             self._drain()
         finally:
-            for wake in wakes:
-                wake.stop()
+            wakes.stop()
             for runner in self._runners:
                 runner.stop()
             self._shared.workers.stop()
-            for thread in threads:
-                thread.join(5.0)
+            join_all(threads, JOIN, self._clock)
             self._write_status(running=False)
             log.info("stopped", extra={"step": "stop"})
 
@@ -179,18 +175,10 @@ class _Service:
         self._keeper.tend()
         self._desk.tend()
         self._watch.tend()
+        self._hung.tend()
         if now >= self._next_status:
             self._next_status = now + _STATUS_SECONDS
             self._write_status(running=True)
-
-    def _look_after(self, wakes: list[Wake]) -> None:
-        """A watcher dies with its share; the scans go on without it, and now and then it is started anew."""
-        now = self._clock.monotonic()
-        if now >= self._next_look:
-            self._next_look = now + _WATCHER_LOOK
-            for wake in wakes:
-                if not wake.healthy():
-                    wake.start()
 
     def _nothing_left(self, started: float) -> bool:
         """--once: every box has rested over two scans, and what may still become quiet has had its time."""
@@ -200,7 +188,7 @@ class _Service:
             early = self._clock.monotonic() - started < box.quiet_period + 4 * box.scan_interval
             if moving or (runner.waiting() and early and not runner.trouble):
                 self._rest_since.pop(runner, None)
-            if runner.trouble:
+            if runner.trouble or self._hung.hangs(runner):
                 continue
             if runner not in self._rest_since:
                 if not moving and not (runner.waiting() and early):
@@ -215,7 +203,7 @@ class _Service:
         self._shared.draining.set()
         deadline = self._clock.monotonic() + _DRAIN_SECONDS
         while not self._stop.at_once.is_set() and self._clock.monotonic() < deadline:
-            if not any(runner.flying() for runner in self._runners):
+            if not self._hung.flying():
                 break
             self._stop.at_once.wait(_TICK)
         if self._stop.at_once.is_set() or self._shared.outage.down:

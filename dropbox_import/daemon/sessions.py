@@ -19,6 +19,9 @@ from dropbox_import.clock import Clock
 
 Held = tuple[str, str, int]  # drop, fileset key, attempt
 
+# Seconds. Who reserved the opening or joining of a session and is not heard of for so long (its box hangs) does not keep others from it.
+_RESERVED = 300.0
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -44,8 +47,8 @@ class SessionBook:
         self._sessions: dict[int, Session] = {}
         self._held: dict[Held, tuple[int, int]] = {}  # -> session, worker
         self._joined: dict[Held, dict[str, Any]] = {}
-        self._opening: set[tuple[str, str]] = set()
-        self._joining: set[int] = set()
+        self._opening: dict[tuple[str, str], float] = {}
+        self._joining: dict[int, float] = {}
         self.version = 0  # grows with each change of a session's state, of who opens one, and of what a joined one holds
         for path in sorted(folder.glob("*.json")):
             try:
@@ -124,28 +127,30 @@ class SessionBook:
 
     def want(self, owner: str, group: str) -> bool:
         """Reserve the opening of a session; False when somebody is at it."""
+        now = self._clock.monotonic()
         with self._lock:
-            if (owner, group) in self._opening:
+            if now < self._opening.get((owner, group), 0.0):
                 return False
-            self._opening.add((owner, group))
+            self._opening[(owner, group)] = now + _RESERVED
             return True
 
     def unwant(self, owner: str, group: str) -> None:
         with self._lock:
-            self._opening.discard((owner, group))
+            self._opening.pop((owner, group), None)
             self.version += 1
 
     def want_join(self, number: int) -> bool:
         """Reserve the joining of a session; False when another drop is at it, whose answer serves all."""
+        now = self._clock.monotonic()
         with self._lock:
-            if number in self._joining:
+            if now < self._joining.get(number, 0.0):
                 return False
-            self._joining.add(number)
+            self._joining[number] = now + _RESERVED
             return True
 
     def unwant_join(self, number: int) -> None:
         with self._lock:
-            self._joining.discard(number)
+            self._joining.pop(number, None)
             self.version += 1
 
     def opened(self, number: int, owner: str, group: str, worker: int, *, default: bool) -> None:
