@@ -3,23 +3,28 @@
 `python -m tests.support.doomed ARGUMENTS OF dropbox-import`; the variable DOOM says where: words like `self:after:begin` or
 `importer:before:begun`, apart by spaces, each used once, in this order or not. "after:KIND": the record is on the disk, and what it
 announces has not happened. "before:KIND": what it tells has happened, and is not on the disk. `done:after:file` never comes: `file` is
-the last record. HURRY=1 makes a wait of a minute one of two seconds.
+the last record. HURRY=1 makes a wait of a minute one of two seconds. LIMITS, in JSON, shortens what calls may take: `client` names the
+importer's own time-outs, `worker` the limits after which the daemon ends a worker.
+HUNG_AFTER: seconds after which a box counts as hung.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 import psutil
 
 from dropbox_import.cli import main
-from dropbox_import.daemon import replies
+from dropbox_import.daemon import replies, service, troubles
 from dropbox_import.spool import steps
 from dropbox_import.spool.journal import Journal, Record
+from dropbox_import.workers import crew, limits
 
 _dooms = os.environ.get("DOOM", "").split()
 _append = Journal.append
@@ -51,9 +56,24 @@ def append(self: Journal, records: Iterable[Record], *, sync: bool = True) -> No
     _strike("after", fresh)
 
 
+def shorten(given: dict[str, dict[str, float]]) -> None:
+    usual = service.importer_config
+
+    def shorter(*args: Any) -> dict[str, Any]:
+        return {**usual(*args), "client_limits": given.get("client", {})}
+
+    service.importer_config = shorter
+    limits.LIMITS.update({name: limits.Limit(seconds) for name, seconds in given.get("worker", {}).items()})
+    crew.OVER_GRACE = 1.0
+
+
 if __name__ == "__main__":
+    if os.environ.get("LIMITS"):
+        shorten(json.loads(os.environ["LIMITS"]))
     Journal.append = append  # type: ignore[method-assign]
     if os.environ.get("HURRY"):
         steps.SETTLE_SECONDS = 2.0
         replies._MOST_WATCHED = 6
+    if seconds := os.environ.get("HUNG_AFTER"):
+        troubles.AFTER = float(seconds)
     main()
