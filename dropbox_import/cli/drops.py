@@ -102,6 +102,15 @@ def omero_trouble(settings: Settings) -> str:
         return ""
 
 
+def notices(settings: Settings) -> tuple[str, ...]:
+    """What a running daemon has noticed in the boxes and told in its log, as it last wrote it."""
+    try:
+        facts: Any = json.loads((settings.state_dir / STATUS_FILE).read_bytes())
+        return tuple(str(one) for box in facts["boxes"] for one in box.get("notices", [])) if facts["running"] else ()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ()
+
+
 def waiting(settings: Settings) -> list[DropSummary]:
     """One for each sidecar in a drop folder, with the daemon's reason where it told one."""
     told = reasons(settings.state_dir / STATUS_FILE)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # In a terminal of fewer columns the time is left out: the id has one, and the reason needs the room.
 NARROW = 120
+NOTICES = 5
 # What needs a person comes first.
 ORDER = (DropState.HELD, DropState.FAILED, DropState.WAITING, DropState.RUNNING, DropState.DONE, DropState.DISCARDED)
 MOODS: dict[DropState, terminal.Mood | None] = {
@@ -59,7 +60,7 @@ def status(config: Path, output: str, everything: bool, since: float | None) -> 
     5 nothing failed, but something waits. It stays 4 until what is dealt with is moved out of
     failed/, for example into a folder "handled" beside it.
     """
-    from dropbox_import.cli.drops import EVERY, SHOWN, all_drops, life, omero_trouble, reachable, recent
+    from dropbox_import.cli.drops import EVERY, SHOWN, all_drops, life, notices, omero_trouble, reachable, recent
     from dropbox_import.daemon.alerts import read_alerts
     from dropbox_import.daemon.order_files import waiting_orders
 
@@ -69,8 +70,9 @@ def status(config: Path, output: str, everything: bool, since: float | None) -> 
     if since is not None:
         drops = recent(drops, since)
     alerts, orders = read_alerts(settings.state_dir), waiting_orders(settings.state_dir)
+    noticed = notices(settings) if any(beat.alive for found in beats.values() for beat in found) else ()
     if output == "json":
-        terminal.say(json.dumps(as_json(drops, beats, alerts, orders, hung), indent=2))
+        terminal.say(json.dumps(as_json(drops, beats, alerts, orders, noticed, hung), indent=2))
     else:
         for box in hung:
             terminal.tell(terminal.paint(f"{box}: its volume does not answer, so nothing is known of its drops", "problem", err=True))
@@ -78,6 +80,10 @@ def status(config: Path, output: str, everything: bool, since: float | None) -> 
             terminal.tell(alert_line(alert))
         for order in orders:
             terminal.tell(terminal.paint(order_line(order), "warning", err=True))
+        for notice in noticed[:NOTICES]:
+            terminal.tell(terminal.paint(terminal.visible(notice), "warning", err=True))
+        if len(noticed) > NOTICES:
+            terminal.tell(f"... and {len(noticed) - NOTICES} more notices; --output json and the log have them.")
         omero_told = any(alert.key == "omero" for alert in alerts)
         if not omero_told and any(beat.alive for found in beats.values() for beat in found) and (trouble := omero_trouble(settings)):
             terminal.tell(terminal.paint(terminal.visible(trouble), "warning", err=True))
@@ -96,12 +102,14 @@ def as_json(
     beats: dict[str, tuple[Heartbeat, ...]],
     alerts: Sequence[Alert] = (),
     orders: Sequence[AdminOrder] = (),
+    noticed: Sequence[str] = (),
     hung: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The answer for programs; every key is always there."""
     return {
         "alerts": [dataclasses.asdict(alert) for alert in alerts],
         "orders": [dataclasses.asdict(order) for order in orders],
+        "notices": list(noticed),
         "hung": list(hung),
         "boxes": [
             {"path": path, "daemons": [{**dataclasses.asdict(beat), "alive": beat.alive} for beat in found]}

@@ -276,6 +276,17 @@ def test_open_alerts_are_shown_until_they_end(site: Site) -> None:
     assert alert["key"] == "omero"
 
 
+def test_what_the_daemon_has_noticed_is_shown_while_it_runs(site: Site) -> None:
+    facts = {"running": True, "at": "x", "omero": {"down": False}, "boxes": [{"box": "b", "notices": [f"notice {n}" for n in range(7)]}]}
+    (site.state / "status.json").write_text(json.dumps(facts))
+    assert "notice" not in site.run("status").stderr
+    site.lab.layout.heartbeat("lab").write_text(json.dumps({"instance": "lab", "interval": 10}))
+    told = site.run("status")
+    assert "notice 4" in told.stderr
+    assert "and 2 more notices" in told.stderr
+    assert len(json.loads(site.run("status", "--output", "json").stdout)["notices"]) == 7
+
+
 # --- who may -----------------------------------------------------------------------------
 
 
