@@ -120,6 +120,7 @@ class Pipeline:
     def _taken(self, active: Active, error: ClaimTaken) -> None:
         """Nothing more is done for it here: who has it now does."""
         log.warning("%s", error, extra={"drop": active.id, "step": "claim-taken"})
+        self._shared.book.retire_those_of(active.drop.owner)
         self._leave(active, "taken")
 
     def world(self, active: Active) -> World:

@@ -165,6 +165,14 @@ class SessionBook:
         with self._lock:
             self.version += 1
 
+    def retire_those_of(self, owner: str) -> None:
+        """No new work in any session of this owner: who took a drop over waits for the end of the one that it was in."""
+        with self._lock:
+            for session in list(self._sessions.values()):
+                if session.owner == owner and session.state == "held":
+                    self._sessions[session.number] = replace(session, retired=True)
+            self.version += 1
+
     def mark(self, number: int, state: str) -> None:
         """A change of state. An ended session holds nothing, and keeps the moment it was first seen ended."""
         with self._lock:

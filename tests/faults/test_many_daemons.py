@@ -5,6 +5,7 @@ Eight daemons and 2,000 drops with DROPBOX_IMPORT_FAULTS=all (`make faults`), el
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 import sys
 import time
@@ -69,6 +70,7 @@ def test_each_drop_is_claimed_by_exactly_one_daemon_and_imported_once(tmp_path: 
     lab = Lab(tmp_path, users=USERS, hosts=DAEMONS)
     fill(lab, DROPS)
     begun = time.monotonic()
+    faulthandler.cancel_dump_traceback_later()  # which ends whatever takes longer than five minutes
     with crowd(lab) as many:
         many.rest(SECONDS)
         with counted(f"{DAEMONS} daemons on one share", f"{DROPS} drops", points=DROPS):

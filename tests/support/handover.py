@@ -109,6 +109,11 @@ class Handover:
             if until():
                 return
 
+    def pass_by(self, seconds: float) -> None:
+        """Both work for so long."""
+        end = self.lab.clock.monotonic() + seconds
+        self.spin([self.first, self.second], lambda: self.lab.clock.monotonic() > end)
+
     def calm(self) -> None:
         """Both go on until all is at rest, and a while longer."""
         self.spin([self.first, self.second], self.lab.at_rest)
