@@ -23,7 +23,7 @@ from dropbox_import.spool.filing import SPLIT_SUFFIX
 from dropbox_import.spool.identity import Instance
 from dropbox_import.spool.journal import read_newest
 from dropbox_import.spool.layout import Layout, read_marker
-from dropbox_import.spool.reopen import NotVouched, begin_anew, find_filed, give_back, reopen
+from dropbox_import.spool.reopen import NotVouched, begin_anew, find_filed, give_back, id_of, reopen
 from dropbox_import.spool.survey import in_omero
 
 log = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ def _retry(runner: Runner, _errand: Errand, drop_id: str) -> Result | None:
     filed = find_filed(runner.layout, drop_id)
     again = [path for path in filed if runner.layout.done not in path.parents]
     told += [_reopen(runner, path, drop_id) for path in again]
-    return _together(drop_id, told) or _not_here(runner, drop_id, filed)
+    return _together(drop_id, told) or _given_back(runner, drop_id) or _not_here(runner, drop_id, filed)
 
 
 def _try_now(runner: Runner, active: Active, drop_id: str) -> Result:
@@ -210,6 +210,16 @@ def _give_back(runner: Runner, path: Path, drop_id: str, why: NotVouched, aside:
     runner.look_again()
     where = place.relative_to(runner.layout.box).as_posix()
     return Result(drop_id, True, f"{why.sentence}; so it was put back as {where}, as if moved there by hand, and is taken from there")
+
+
+def _given_back(runner: Runner, drop_id: str) -> Result | None:
+    """What an earlier try of this order did, which ended before it could answer."""
+    for path in sorted(runner.layout.drop.glob("*/*")):
+        if id_of(path) == drop_id and path.is_dir():
+            runner.look_again()
+            where = path.relative_to(runner.layout.box).as_posix()
+            return Result(drop_id, True, f"it lies in {where} again, as if moved there by hand, and is taken from there")
+    return None
 
 
 # --- discard ---------------------------------------------------------------------------

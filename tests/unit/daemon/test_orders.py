@@ -8,65 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dropbox_import.daemon.order_files import BAD, FOLDER, OrderDesk, answer_to, give, take_answer, waiting_orders
-from dropbox_import.daemon.orders import AdminOrder, OrderAnswer, Result
-from dropbox_import.disk import observe
+from dropbox_import.daemon.order_files import BAD, FOLDER, answer_to, give, take_answer, waiting_orders
+from dropbox_import.daemon.orders import AdminOrder, OrderAnswer
 from dropbox_import.errors import ConfigError, ServerUnavailable
-from dropbox_import.spool import layout
-from dropbox_import.spool.journal import read_newest
-from tests.support.lab import Crash, Lab
-
-FIVE = 'target: {dataset: HeLa}\nfiles: {include: ["*.tif"]}\n'
-ONE = "target: {dataset: HeLa}\n"
-
-
-class Office:
-    """A lab with its first daemon's order desk."""
-
-    def __init__(self, folder: Path, *, hosts: int = 1) -> None:
-        self.lab = Lab(folder, hosts=hosts)
-        self.number = 0
-
-    @property
-    def state(self) -> Path:
-        return self.lab.settings.state_dir
-
-    def start(self) -> None:
-        self.lab.start()
-        daemon = self.lab.daemons[0]
-        self.desk = OrderDesk(self.state, {str(runner.box.path): runner for runner in daemon.runners}, daemon.clock)
-
-    def leave(self, do: str, *about: str, box: Path | None = None) -> str:
-        self.number += 1
-        order = AdminOrder(f"20261122-093912-order{self.number}", do, str(box or self.lab.box), about, "root", "2026-11-22T09:39:12")
-        give(self.state, order)
-        return order.id
-
-    def work(self, seconds: int = 5) -> None:
-        for _ in range(seconds):
-            self.desk.tend()
-            for _ in range(3):
-                for runner in self.lab.runners:
-                    runner.turn(0)
-            self.lab.clock.forward(1.1)
-        self.desk.tend()
-
-    def order(self, do: str, *about: str, seconds: int = 5) -> Result:
-        """Give it, work for a while, and return the one result."""
-        number = self.leave(do, *about)
-        self.work(seconds)
-        answer = answer_to(self.state, number)
-        assert answer is not None, "no answer"
-        assert waiting_orders(self.state) == ()
-        (result,) = answer.results
-        return result
-
-    def filed(self, state: str) -> Path:
-        (path,) = self.lab.filed(state)
-        return path
-
-    def names(self) -> list[str]:
-        return sorted(path.name for path in (self.state / FOLDER).iterdir())
+from tests.support.office import ONE, Office
 
 
 @pytest.fixture
@@ -74,13 +19,6 @@ def office(tmp_path: Path) -> Office:
     made = Office(tmp_path)
     made.start()
     return made
-
-
-def fail_one(office: Office) -> str:
-    """A drop of one image that cannot be imported, filed; its id."""
-    office.lab.drop("bad.yaml", ONE, {"bad.tif": b"image"})
-    office.lab.turns()
-    return office.filed("failed").name.rpartition("__")[2]
 
 
 def mend(office: Office) -> None:
@@ -91,7 +29,7 @@ def mend(office: Office) -> None:
 
 
 def test_a_failed_drop_is_tried_again_under_its_own_id(office: Office) -> None:
-    drop_id = fail_one(office)
+    drop_id = office.fail_one()
     (office.filed("failed") / "d" / "bad.tif").rename(office.filed("failed") / "d" / "good.tif")
     result = office.order("retry", drop_id, seconds=8)
     assert result.ok, result
@@ -102,7 +40,7 @@ def test_a_failed_drop_is_tried_again_under_its_own_id(office: Office) -> None:
 
 
 def test_what_fails_again_lies_in_failed_again(office: Office) -> None:
-    drop_id = fail_one(office)
+    drop_id = office.fail_one()
     for _ in range(3):
         assert office.order("retry", drop_id, seconds=8).ok
         assert office.filed("failed").name.rpartition("__")[2].startswith(drop_id)
@@ -120,7 +58,7 @@ def test_a_drop_that_is_done_is_not_imported_again(office: Office) -> None:
 
 @pytest.mark.parametrize("name", ["journal.jsonl", "bad.yaml"])
 def test_a_folder_that_a_user_changed_is_given_back_to_the_user(office: Office, name: str) -> None:
-    drop_id = fail_one(office)
+    drop_id = office.fail_one()
     path = office.filed("failed") / name
     path.write_bytes(path.read_bytes() + b"\n")
     result = office.order("retry", drop_id, seconds=12)
@@ -181,7 +119,7 @@ def test_a_drop_whose_journal_was_mended_goes_on_at_once(office: Office) -> None
 
 
 def test_a_discarded_drop_is_out_of_the_way_and_comes_back(office: Office) -> None:
-    drop_id = fail_one(office)
+    drop_id = office.fail_one()
     result = office.order("discard", drop_id)
     assert (result.ok, result.omero) == (True, ())
     assert "nothing was deleted" in result.says
@@ -264,7 +202,7 @@ def test_a_dead_instance_is_adopted_and_a_living_one_is_not(tmp_path: Path) -> N
 
 
 def test_an_order_for_a_share_that_is_away_waits(office: Office) -> None:
-    drop_id = fail_one(office)
+    drop_id = office.fail_one()
     marker = office.lab.layout.marker
     kept = marker.read_bytes()
     marker.unlink()
@@ -279,7 +217,7 @@ def test_an_order_for_a_share_that_is_away_waits(office: Office) -> None:
 
 
 def test_an_order_that_was_left_while_no_daemon_ran_is_carried_out_at_the_next_start(office: Office) -> None:
-    drop_id = fail_one(office)
+    drop_id = office.fail_one()
     number = office.leave("discard", drop_id)
     office.start()
     office.work(2)
@@ -339,40 +277,3 @@ def test_answers_that_nobody_came_for_are_tidied_up(office: Office) -> None:
     assert answer_to(office.state, "x") == OrderAnswer("x", "retry", ())
     office.work(1)
     assert not old.exists()
-
-
-@pytest.mark.parametrize("do", ["retry", "discard"])
-def test_a_crash_at_any_point_of_an_order_changes_nothing_of_its_end(tmp_path: Path, do: str) -> None:
-    point, crashed = 0, True
-    while crashed:
-        point += 1
-        office = Office(tmp_path / str(point))
-        office.start()
-        drop_id = fail_one(office)
-        number = office.leave(do, drop_id)
-        try:
-            office.lab.crash_after(point)
-            office.work(3)
-            crashed = False
-        except Crash:
-            pass
-        finally:
-            observe.set_observer(None)
-        if crashed:
-            office.start()
-            office.work(8)
-        else:
-            office.work(5)
-        answer = answer_to(office.state, number)
-        assert answer is not None, point
-        assert all(result.ok for result in answer.results), (point, answer)
-        assert waiting_orders(office.state) == ()
-        assert office.lab.claims() == [], point
-        if do == "discard":
-            (place,) = office.lab.layout.discarded.iterdir()
-        else:
-            place = office.filed("failed")
-            kinds = [record.kind for record in read_newest(place)]
-            assert "reopened" in kinds, point
-        assert (place / layout.MEMBERS / "bad.tif").read_bytes() == b"image"
-    assert point > 10
