@@ -73,7 +73,7 @@ def pair(
 
     It is asked from the top down, and never about a file inside a folder that is a member or a *.zarr.
     """
-    candidates = [entry for folder in listing.folders.values() for entry in folder.entries.values() if _may_be_sidecar(entry)]
+    candidates = [entry for folder in listing.folders.values() for entry in folder.texts if _may_be_sidecar(entry)]
     if not candidates:
         return Paired()
     index = Index(listing, recall)

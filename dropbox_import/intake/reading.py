@@ -13,6 +13,7 @@ from typing import Any
 from dropbox_import import sidecar
 from dropbox_import.disk.facts import open_below, read_below, stat_below
 from dropbox_import.disk.names import shown
+from dropbox_import.disk.trouble import as_ours
 from dropbox_import.errors import Mistake, Rejected, SidecarInvalid
 from dropbox_import.intake.filed import LONGEST, Earlier, earlier_of
 from dropbox_import.intake.pairing import Asked
@@ -28,13 +29,17 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One file with a sidecar's ending. `request` and `error` None: not a sidecar, or (with `trouble`) not read."""
+    """One file with a sidecar's ending. `request` and `error` None: not a sidecar, or (with `trouble`) not read.
+
+    `kind`: the code of the disk's trouble, if it is that.
+    """
 
     print: Hashable
     sha256: str = ""
     request: ImportRequest | None = None
     error: SidecarInvalid | None = None
     trouble: str = ""
+    kind: str = ""
 
 
 class Reader:
@@ -124,7 +129,7 @@ class Reader:
         try:
             reading = self._fresh(entry, mark)
         except OSError as error:
-            reading = Reading(mark, trouble=f"it cannot be read: {error.strerror or error}")
+            reading = Reading(mark, trouble=f"it cannot be read: {error.strerror or error}", kind=as_ours(error, "").kind)
         except Rejected as error:
             reading = Reading(mark, trouble=f"{error.sentence} {error.hint}".strip())
         except Exception:  # noqa: BLE001 - one file must not stop the others

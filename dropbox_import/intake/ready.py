@@ -10,8 +10,9 @@ from pathlib import Path
 
 from dropbox_import import sidecar
 from dropbox_import.disk.names import shown
+from dropbox_import.disk.trouble import as_ours
 from dropbox_import.disk.writers import Writing, being_written
-from dropbox_import.errors import MembersMissing, Mistake, Rejected, SidecarInvalid
+from dropbox_import.errors import FileBusy, MembersMissing, Mistake, Rejected, SidecarInvalid
 from dropbox_import.intake.disputes import Disputes
 from dropbox_import.intake.expected import all_expected, by_name, hours, main_file, not_there, nothing_there
 from dropbox_import.intake.filed import leftovers
@@ -37,11 +38,11 @@ def _placeholder(sentence: str) -> str:
 
 
 class NotYet(Exception):
-    """Not ready; says why. `again_in`: seconds after which it may be, if nothing changes."""
+    """Not ready; says why. `again_in`: seconds after which it may be, if nothing changes. `kind`: the code of the disk's trouble."""
 
-    def __init__(self, reason: str, *, again_in: float | None = None) -> None:
+    def __init__(self, reason: str, *, again_in: float | None = None, kind: str = "") -> None:
         super().__init__(reason)
-        self.reason, self.again_in = reason, again_in
+        self.reason, self.again_in, self.kind = reason, again_in, kind
 
 
 class Refused(Exception):
@@ -52,9 +53,20 @@ class Refused(Exception):
         self.code, self.mistakes = code, tuple(mistakes)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A drop that was found ready, and what it was made of then."""
+
+    pair: Pair
+    candidate: Candidate
+
+
 @dataclass(slots=True)
 class Desk:
-    """What the decision may look at. `again_in` and `notices` collect what the scan tells besides."""
+    """What the decision may look at. `again_in` and `notices` collect what the scan tells besides.
+
+    `known` are those that were ready at the scan before, and those that this one finds ready.
+    """
 
     box: Box
     user: str
@@ -67,6 +79,7 @@ class Desk:
     owner_uid: int | None
     device: int | None
     pairs: dict[str, Pair] = field(default_factory=dict)
+    known: dict[str, Known] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     again_in: float | None = None
 
@@ -76,25 +89,41 @@ class Desk:
 
     def decide(self, pair: Pair) -> Candidate | Waiting:
         """OSError of one drop's files is a wait of that drop."""
+        known, kind = self.known.pop(pair.sidecar.path, None), ""
         try:
-            return self._ready(pair)
+            if known is not None and known.pair == pair:
+                candidate = self._still(known)
+            else:
+                candidate = self._ready(pair)
+            if pair.ground.filed is None and not pair.transfers:
+                self.known[pair.sidecar.path] = Known(pair, candidate)
+            return candidate
         except Refused as refused:
             return self._refused(pair, refused)
         except NotYet as wait:
-            reason = wait.reason
+            reason, kind = wait.reason, wait.kind
             if wait.again_in is not None:
                 self.again_in = wait.again_in if self.again_in is None else min(self.again_in, wait.again_in)
         except FileNotFoundError as error:
             reason = f'"{shown(Path(error.filename or "").name)}" has gone while we looked'
         except OSError as error:
             reason = f"{error.strerror or error}" + (f" ({shown(str(error.filename))})" if error.filename else "")
+            kind = as_ours(error, "").kind
         except Rejected as error:
             reason = error.sentence
         except Exception:  # noqa: BLE001 - one drop must not stop the others
             reason = UNEXPECTED
             if self.reader.first_time(pair.sidecar):
                 _log.exception("Judging %s of %s failed", shown(pair.sidecar.path), self.user)
-        return Waiting(self.user, pair.sidecar.path, reason, self._since(pair))
+        return Waiting(self.user, pair.sidecar.path, reason, self._since(pair), kind)
+
+    def _still(self, known: Known) -> Candidate:
+        """Nothing has changed since it was found ready. What does not show in a listing is asked again."""
+        pair = known.pair
+        self._nobody_writes((pair.sidecar, *pair.members, *pair.references))
+        if self.network and not self.reader.still_says(pair.sidecar):
+            raise NotYet("the sidecar is still being written")
+        return known.candidate
 
     def _ready(self, pair: Pair) -> Candidate:
         expected = all_expected(pair)
@@ -122,11 +151,11 @@ class Desk:
         if entry.links > 1:
             raise NotYet(f"the sidecar has {entry.links} names (hard links); put a copy there that has no other name")
         if reading.trouble:
-            raise NotYet(f"the sidecar: {reading.trouble}")
+            raise NotYet(f"the sidecar: {reading.trouble}", kind=reading.kind)
         if not self._quiet(entry, expected):
             raise NotYet("the sidecar was changed a moment ago", again_in=self._quiet_in(entry, expected))
         if self._is_open(entry):
-            raise NotYet("the sidecar is still open for writing in a program")
+            raise NotYet("the sidecar is still open for writing in a program", kind=FileBusy.code)
 
     def _known_from_the_sidecar(self, pair: Pair, request: ImportRequest) -> str:
         if self.box.require_end and not request.end:
@@ -153,7 +182,8 @@ class Desk:
 
     def _all_there(self, pair: Pair, request: ImportRequest) -> None:
         if pair.unseen:
-            raise NotYet(f'"{shown(pair.unseen[0])}" cannot be looked at by the service account')
+            error = self.listing.troubles[pair.unseen[0]]
+            raise NotYet(f'"{shown(pair.unseen[0])}" cannot be looked at by the service account', kind=as_ours(error, "").kind)
         expect = request.files.expect
         if pair.missing:
             self._patience(pair, *not_there(pair), pair.missing[0])
@@ -205,7 +235,7 @@ class Desk:
     def _nobody_writes(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             if self._is_open(entry):
-                raise NotYet(f'"{shown(entry.path)}" is still open for writing in a program')
+                raise NotYet(f'"{shown(entry.path)}" is still open for writing in a program', kind=FileBusy.code)
 
     # --- parts -----------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from dropbox_import.intake.ignored import is_never_taken
 from dropbox_import.intake.members import SIDECAR_SUFFIXES
 from dropbox_import.intake.pairing import Paired, pair
 from dropbox_import.intake.reading import Reader
-from dropbox_import.intake.ready import Desk
+from dropbox_import.intake.ready import Desk, Known
 from dropbox_import.intake.tracker import Moment
 from dropbox_import.intake.tree import Entry, Kind, Listing, entry_of, look
 from dropbox_import.model import Candidate, Waiting
@@ -31,25 +31,28 @@ class Scan:
 
     `notices` are sentences for people; the same trouble gives the same sentence at every scan. `again_in`: seconds after
     which one more scan may find a drop ready that is only not quiet for long enough yet; None = at the usual time.
-    `took`: seconds that the pass took. The next one should not begin before ten times as long has passed since this one began.
     """
 
     ready: tuple[Candidate, ...] = ()
     waiting: tuple[Waiting, ...] = ()
     notices: tuple[str, ...] = ()
     again_in: float | None = None
-    took: float = 0.0
 
 
 @dataclass(slots=True)
 class _Memory:
-    """What is known of one user's folder from scan to scan: `listing` and `paired` are those of the last one, `looks` counts."""
+    """What is known of one user's folder from scan to scan: `listing` and `paired` are those of the last one.
+
+    `place`: owner and volume of the folder then; `known`: what was ready then; `looks` counts.
+    """
 
     reader: Reader
+    place: tuple[int, int] = (-1, -1)
     disputes: Disputes = field(default_factory=Disputes)
     listing: Listing | None = None
     paired: Paired = field(default_factory=Paired)
     told: tuple[str, ...] = ()
+    known: dict[str, Known] = field(default_factory=dict)
     looks: int = 0
 
 
@@ -64,7 +67,6 @@ class Intake:
 
     def scan(self) -> Scan:
         """One pass. The trouble of one file or user never stops the others; OSError when drop/ itself cannot be read."""
-        begun = self._clock.monotonic()
         network = is_network(self._drop)
         with os.scandir(for_system(self._drop)) as found:
             names = sorted(item.name for item in found)
@@ -83,7 +85,6 @@ class Intake:
             waiting=tuple(one for scan in scans for one in scan.waiting),
             notices=tuple(dict.fromkeys([*notices, *(notice for scan in scans for notice in scan.notices)])),
             again_in=min((scan.again_in for scan in scans if scan.again_in is not None), default=None),
-            took=self._clock.monotonic() - begun,
         )
 
     def _user_folder(self, name: str, network: bool, notices: list[str]) -> Entry | None:
@@ -135,8 +136,10 @@ class Intake:
             device=folder.device,
             pairs={one.sidecar.path: one for one in memory.paired.pairs},
             notices=list(memory.told),
+            known=memory.known if memory.place == (folder.uid, folder.device) else {},
         )
         outcomes = [desk.decide(one) for one in memory.paired.pairs]
+        memory.known, memory.place = {path: one for path, one in desk.known.items() if path in desk.pairs}, (folder.uid, folder.device)
         return Scan(
             ready=tuple(one for one in outcomes if isinstance(one, Candidate)),
             waiting=tuple(one for one in outcomes if isinstance(one, Waiting)),

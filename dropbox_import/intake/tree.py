@@ -19,7 +19,9 @@ from dropbox_import.intake.tracker import NEVER, Moment
 from dropbox_import.model import FileFacts
 
 MAX_DEPTH = 32
+_REPARSE_POINTS = sys.platform == "win32"
 _REPARSE_POINT = 0x400
+_KIND_OF_FILE, _REGULAR = 0o170000, 0o100000
 
 
 class Kind(Enum):
@@ -69,32 +71,41 @@ class Entry(NamedTuple):
 
 
 class Folder:
-    """The entries of one folder by name, sorted. An unchanged one is the same object at the next look, with what was worked out of it."""
+    """The entries of one folder by name. An unchanged one is the same object at the next look, with what was worked out of it."""
 
     def __init__(self, path: str, entries: dict[str, Entry]) -> None:
         self.path, self.entries = path, entries
 
     @cached_property
+    def sorted(self) -> tuple[Entry, ...]:
+        return tuple(entry for _, entry in sorted(self.entries.items()))
+
+    @cached_property
     def odd(self) -> tuple[Entry, ...]:
         """What is neither a file nor a folder that was looked into."""
-        return tuple(entry for entry in self.entries.values() if entry.kind not in (Kind.FILE, Kind.FOLDER))
+        return tuple(entry for entry in self.sorted if entry.kind not in (Kind.FILE, Kind.FOLDER))
+
+    @cached_property
+    def texts(self) -> tuple[Entry, ...]:
+        """What has the ending of a sidecar, or one that an editor may have given it."""
+        return tuple(entry for name, entry in self.entries.items() if name.lower().endswith((".yaml", ".yml", ".json", ".txt")))
 
     @cached_property
     def by_nfc(self) -> dict[str, list[Entry]]:
         """By name, however its letters are composed."""
-        return _grouped(self.entries.values(), nfc)
+        return _grouped(self.sorted, nfc)
 
     @cached_property
     def by_key(self) -> dict[str, list[Entry]]:
         """By name, where upper and lower case are one."""
-        return _grouped(self.entries.values(), same_key)
+        return _grouped(self.sorted, same_key)
 
     @cached_property
     def by_stem(self) -> dict[str, list[Entry]]:
         """By each stem under which a sidecar may mean it."""
         found: dict[str, list[Entry]] = {}
-        for name, entry in self.entries.items():
-            for stem in stems(nfc(name)):
+        for entry in self.sorted:
+            for stem in stems(nfc(entry.name)):
                 found.setdefault(stem, []).append(entry)
         return found
 
@@ -144,7 +155,7 @@ class Listing:
     def children(self, folder: str) -> Iterable[Entry]:
         """What lies directly in `folder`, sorted by name."""
         found = self.folders.get(folder)
-        return found.entries.values() if found is not None else ()
+        return found.sorted if found is not None else ()
 
     def below(self, folder: str) -> Iterator[Entry]:
         """Every entry below `folder` ("" = all), folders before what is in them."""
@@ -199,7 +210,7 @@ class _Walk:
         known = before.entries if before is not None else {}
         entries: dict[str, Entry] = {}
         kept, folders = 0, []
-        stable, lstat, regular = self.stable_ids, os.lstat, Kind.FILE
+        stable, moment, lstat = self.stable_ids, self.moment, os.lstat
         with os.scandir(place) as found:
             for item in found:
                 name = item.name
@@ -212,48 +223,44 @@ class _Walk:
                     self.troubles[join(path, name)] = error
                     continue
                 old = known.get(name)
-                if (
-                    old is not None
-                    and old.kind is regular
-                    and old.mtime_ns == seen.st_mtime_ns
-                    and old.size == seen.st_size
-                    and (not stable or (old.ctime_ns == seen.st_ctime_ns and old.inode == seen.st_ino))
-                    and old.uid == seen.st_uid
-                    and old.links == seen.st_nlink
-                    and old.device == seen.st_dev
-                    and _kind(seen) is regular
-                ):
+                if seen.st_mode & _KIND_OF_FILE != _REGULAR or (_REPARSE_POINTS and _kind(seen) is not Kind.FILE):
+                    entry = self._other(join(path, name), seen, old, depth)
+                    if entry.kind is Kind.FOLDER and not is_never_taken(entry.path):
+                        folders.append((name, item.path, entry.path))
+                    kept += entry is old
+                    entries[name] = entry
+                    continue
+                size, mtime = seen.st_size, seen.st_mtime_ns
+                ctime, inode = (seen.st_ctime_ns, seen.st_ino) if stable else (0, 0)
+                device, uid, links = seen.st_dev, seen.st_uid, seen.st_nlink
+                if old is None:
+                    full = f"{path}/{name}" if path else name
+                    entries[name] = Entry(full, Kind.FILE, size, mtime, ctime, inode, device, uid, links, moment, moment)
+                    continue
+                _, kind, old_size, old_mtime, old_ctime, old_inode, old_device, old_uid, old_links, since, first = old
+                if old_mtime != mtime or old_size != size or old_ctime != ctime or old_inode != inode:
+                    since = moment
+                elif old_uid == uid and old_links == links and old_device == device and kind is Kind.FILE:
                     entries[name] = old
                     kept += 1
                     continue
-                entry = self._fresh(join(path, name), seen, old)
-                if entry.kind is Kind.FOLDER and not is_never_taken(entry.path):
-                    if depth >= self.max_depth:
-                        entry = entry._replace(kind=Kind.TOO_DEEP)
-                    else:
-                        folders.append((name, item.path, entry.path))
-                if entry == old:
-                    entry, kept = old, kept + 1
-                entries[name] = entry
-        if before is not None and kept == len(entries) == len(known):
-            self.folders[path] = before
-        else:
-            self.folders[path] = Folder(path, dict(sorted(entries.items())))
+                entries[name] = Entry(old.path, Kind.FILE, size, mtime, ctime, inode, device, uid, links, since, first)
+        same = before is not None and kept == len(entries) == len(known)
+        self.folders[path] = before if same and before is not None else Folder(path, entries)
         for _, inner, below in sorted(folders):
             try:
                 self.enter(inner, below, depth + 1)
             except OSError as error:
                 self.troubles[below] = error
 
-    def _fresh(self, path: str, seen: os.stat_result, old: Entry | None) -> Entry:
-        kind = _kind(seen)
-        if kind is Kind.FOLDER:
-            # What changes in a folder shows in its entries.
-            return Entry(path, kind, device=seen.st_dev, uid=seen.st_uid)
-        entry = entry_of(path, seen, stable_ids=self.stable_ids)
-        first = self.moment if old is None else old.first
-        since = self.moment if old is None or old.print != entry.print else old.since
-        return entry._replace(since=since, first=first)
+    def _other(self, path: str, seen: os.stat_result, old: Entry | None, depth: int) -> Entry:
+        """A folder, a link and the like. What changes in a folder shows in its entries."""
+        if _kind(seen) is Kind.FOLDER:
+            deep = depth >= self.max_depth and not is_never_taken(path)
+            entry = Entry(path, Kind.TOO_DEEP if deep else Kind.FOLDER, device=seen.st_dev, uid=seen.st_uid)
+        else:
+            entry = entry_of(path, seen, stable_ids=self.stable_ids)
+        return old if old is not None and old[:-2] == entry[:-2] else entry._replace(since=self.moment, first=self.moment)
 
 
 def entry_of(path: str, seen: os.stat_result, *, stable_ids: bool) -> Entry:
