@@ -43,7 +43,8 @@ def split(claim: Claim, clock: Clock) -> None:
         if not other.drop.claimed:
             modes = [mode for mode in claim.drop.modes or () if _belongs(str(mode["path"]), unwanted, claim)]
             found = [Record(kind, data) for kind, data in (("resolved", claim.drop.resolved), ("target", claim.drop.target)) if data]
-            other.append(Record("seal", {"modes": modes}), Record("claimed"), *found, _story(claim.drop), Record("messages"))
+            # `claimed` is the last: a power cut may leave the first of these records without the others.
+            other.append(Record("seal", {"modes": modes}), *found, _story(claim.drop), Record("messages"), Record("claimed"))
     claim.append(Record("split-done"))
 
 

@@ -43,10 +43,14 @@ def take(box: Layout, instance: str, candidate: Candidate, clock: Clock) -> Clai
     seen = clock.now().isoformat(timespec="seconds")
     intent: dict[str, object] = {"instance": instance, "seen": seen, "candidate": to_plain(candidate)}
     records = [Record("intent", intent)]
-    if candidate.mistakes or candidate.request is None:
+    if _is_refused(candidate):
         records.append(Record("failed", _refusal(candidate)))
     claim.append(*records)
     return claim
+
+
+def _is_refused(candidate: Candidate) -> bool:
+    return bool(candidate.mistakes) or candidate.request is None
 
 
 def _refusal(candidate: Candidate) -> dict[str, object]:
@@ -78,6 +82,8 @@ def gather(claim: Claim) -> None:
     """
     candidate = claim.drop.candidate
     assert candidate is not None
+    if _is_refused(candidate) and claim.drop.failure is None:  # a power cut left the intent alone
+        claim.append(Record("failed", _refusal(candidate)))
     if claim.drop.again:
         _close(claim)
         found = members_now(claim) if claim.members.is_dir() else ()
