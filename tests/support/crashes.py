@@ -6,6 +6,7 @@ the disk: that is what is left if the process ends there. Files have no numbers 
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 import tempfile
@@ -14,15 +15,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from dropbox_import.disk import facts, observe
 from dropbox_import.errors import JournalDamaged
 from dropbox_import.intake import scan
 from dropbox_import.spool import journal, layout
+from dropbox_import.workers.protocol import Command
 from tests.support import promises
 from tests.support.lab import Lab
 from tests.support.modeldisk import ModelDisk, Tree, likeness, make_real
+from tests.support.scripted import CHANGES, ScriptedWorkers
 from tests.support.scripted_server import Server
 
 Story = tuple[tuple[str, str, int], ...]  # kind, key and attempt of each record of a journal
@@ -123,10 +127,11 @@ class Stage:
             daemon.server, daemon.clock.world = lab.server, lab.clock
         return lab
 
-    def life(self, state: State, visit: Callable[[State, int], None]) -> Lab:
+    def life(self, state: State, visit: Callable[[State, int], None], *, late: bool = False) -> Lab:
         """From this state to rest; `visit` is shown the states at the effects, as a process leaves them that ends there.
 
-        With each the number of effects at which it is so: two in a row with nothing between them are one.
+        With each the number of effects at which it is so: two in a row with nothing between them are one. `late`: the states in
+        which a command is still inside the server are shown too, with 0.
         """
         lab = self.set_up(state)
         self.disk = disk = ModelDisk.of(self.folder)
@@ -147,7 +152,14 @@ class Stage:
             assert not cut, f"what was synced of the journals of {cut} is not readable any more"
             last = State(disk.now(), pack(lab.server), {**state.synced, **synced}, len(disk.log)), 1
 
-        with disk.watch():
+        def before_command(workers: ScriptedWorkers, command: Command) -> None:
+            """The daemon ends while this command is inside the server, which does it later all the same."""
+            if command.do in CHANGES and command.do != "open_session":
+                workers._leave_behind(command)
+                visit(State(disk.now(), pack(lab.server), {**state.synced, **self._synced(disk)}, len(disk.log)), 0)
+                lab.server.late.pop()
+
+        with disk.watch(), told_before_each_command(before_command if late else None):
             observe.set_observer(observer)
             try:
                 lab.start()
@@ -168,20 +180,29 @@ class Stage:
                 found[drop] = story(journal.read(content)[0])
         return found
 
-    def rest(self, state: State, *, land_after: int = 0) -> Lab:
-        """From this state to rest, as quickly as it goes; what is still inside the server lands after so many turns."""
+    def rest(self, state: State, *, land_at: int = 0) -> Lab:
+        """From this state to rest, as quickly as it goes; what is still inside the server lands before that command of the new life."""
         lab = self.set_up(state)
-        lab.start()
-        if land_after:
-            lab.turns(land_after)
+        commands = 0
+
+        def before_command(workers: ScriptedWorkers, command: Command) -> None:
+            nonlocal commands
+            commands += 1
+            if commands == land_at:
+                lab.server.land()
+
+        with told_before_each_command(before_command if land_at else None):
+            lab.start()
+            lab.turns()
+        if land_at and lab.server.late:
             lab.server.land()
-        lab.turns()
+            lab.turns()
         return lab
 
     def check(self, lab: Lab, synced: dict[str, Story]) -> None:
         lab.check(self.case.imported, sidecar_copies=self.case.copies)
         told = [one for one in promises.at_rest(lab) if "kept open" not in one]  # nobody looks after idle sessions in such a short life
-        told += unreadable(self.folder, synced)
+        told += unreadable(self.folder, synced) + _unreadable_messages(self.folder)
         assert not told, "\n".join(told)
 
 
@@ -194,6 +215,16 @@ def stories(root: Path) -> dict[str, list[Story]]:
                 found.setdefault(drop, []).append(story(journal.read_newest(folder)))
             except JournalDamaged:
                 found.setdefault(drop, []).append(())
+    return found
+
+
+def _unreadable_messages(root: Path) -> list[str]:
+    found = []
+    for path in root.glob("box/inprogress/*/outbox/*.json"):
+        try:
+            json.loads(path.read_bytes())
+        except ValueError:
+            found.append(f"the message {path.name} is not readable")
     return found
 
 
@@ -218,6 +249,19 @@ def unreadable(root: Path, synced: dict[str, Story]) -> list[str]:
         if not any(one[: len(before)] == before for one in after):
             told.append(f"what was synced of the journal of {drop} is not readable any more: {before} became {after}")
     return told
+
+
+@contextmanager
+def told_before_each_command(tell: Callable[[ScriptedWorkers, Command], None] | None) -> Iterator[None]:
+    do = ScriptedWorkers._do
+
+    def told(workers: ScriptedWorkers, command: Command) -> dict[str, Any]:
+        if tell is not None:
+            tell(workers, command)
+        return do(workers, command)
+
+    with mock.patch.object(ScriptedWorkers, "_do", told):
+        yield
 
 
 @contextmanager
