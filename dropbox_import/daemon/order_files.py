@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dropbox_import.clock import Clock
-from dropbox_import.daemon.orders import KINDS, AdminOrder, OrderAnswer, refusal
+from dropbox_import.daemon.orders import FOLDER, KINDS, VERSION, AdminOrder, OrderAnswer, refusal
 from dropbox_import.disk import files
 from dropbox_import.disk.facts import NotAPlainFile, read_below
 from dropbox_import.disk.trouble import as_ours
@@ -27,8 +27,6 @@ from dropbox_import.plain import from_plain
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
-FOLDER = "commands"
 ANSWER = ".answer.json"
 BAD = "bad"
 _LARGEST = 1 << 20
@@ -46,7 +44,7 @@ def give(state_dir: Path, order: AdminOrder) -> None:
     try:
         owner = folder.stat()
         part = folder / f".{order.id}.part"
-        files.write_new(part, json.dumps({"v": VERSION, **asdict(order)}).encode() + b"\n", 0o600)
+        files.write_new(part, order.encoded(), 0o600)
         if os.name == "posix" and owner.st_uid != os.geteuid():  # root gives it: the daemon must be able to read and remove it
             files.give_dir(part, owner.st_uid, owner.st_gid)
         files.rename(part, folder / f"{order.id}.json")

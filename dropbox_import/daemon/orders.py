@@ -6,17 +6,20 @@ answered when its effect is on the disk; until then (a share that is away, an in
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from dropbox_import.clock import Clock
 from dropbox_import.daemon.active import Active
+from dropbox_import.disk import files
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.errors import DropboxImportError, JournalDamaged, Paused, ShareUnavailable
 from dropbox_import.spool import claim as claims
+from dropbox_import.spool import layout
 from dropbox_import.spool.adopt import adopt, claims_of
 from dropbox_import.spool.aside import set_aside
 from dropbox_import.spool.filing import SPLIT_SUFFIX
@@ -28,21 +31,11 @@ from dropbox_import.spool.survey import in_omero
 
 log = logging.getLogger(__name__)
 
+VERSION = 1
+FOLDER = "commands"
 KINDS = ("retry", "discard", "adopt")
 _AT_A_STRETCH = 0.5  # seconds; with hundreds of drops in one order the box's other work goes on between
 _LET_FINISH = 30.0  # seconds that a step under way has before its drop is set aside all the same
-
-
-@dataclass(frozen=True, slots=True)
-class AdminOrder:
-    """`about`: ids of drops, for adopt the name of an instance. `box`: the folder of the one box that it is for. `by`, `at`: for people."""
-
-    id: str
-    do: str
-    box: str
-    about: tuple[str, ...]
-    by: str = ""
-    at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +47,25 @@ class Result:
     says: str
     hint: str = ""
     omero: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AdminOrder:
+    """`about`: ids of drops, for adopt the name of an instance. `box`: the folder of the one box that it is for. `by`, `at`: for people.
+
+    `begun`: what is to be answered about acts that leave no trace in the box, noted before them.
+    """
+
+    id: str
+    do: str
+    box: str
+    about: tuple[str, ...]
+    by: str = ""
+    at: str = ""
+    begun: tuple[Result, ...] = ()
+
+    def encoded(self) -> bytes:
+        return json.dumps({"v": VERSION, **asdict(self)}).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +152,15 @@ def carry_out(runner: Runner, errand: Errand) -> bool:
 # --- retry -----------------------------------------------------------------------------
 
 
-def _retry(runner: Runner, _errand: Errand, drop_id: str) -> Result | None:
+def _retry(runner: Runner, errand: Errand, drop_id: str) -> Result | None:
     told: list[Result] = []
     for path in _mine(runner, drop_id):
         active = runner.at_work(path.name)
         told.append(_try_now(runner, active, drop_id) if active is not None else _read_again(runner, path, drop_id))
     filed = find_filed(runner.layout, drop_id)
     again = [path for path in filed if runner.layout.done not in path.parents]
-    told += [_reopen(runner, path, drop_id) for path in again]
-    return _together(drop_id, told) or _given_back(runner, drop_id) or _not_here(runner, drop_id, filed)
+    told += [_reopen(runner, errand, path, drop_id) for path in again]
+    return _together(drop_id, told) or _given_back(runner, errand, drop_id) or _not_here(runner, drop_id, filed)
 
 
 def _try_now(runner: Runner, active: Active, drop_id: str) -> Result:
@@ -183,12 +195,12 @@ def _still_damaged(drop_id: str, error: JournalDamaged) -> Result:
     return Result(drop_id, False, f"it stays held: {error.sentence}", hint)
 
 
-def _reopen(runner: Runner, path: Path, drop_id: str) -> Result:
+def _reopen(runner: Runner, errand: Errand, path: Path, drop_id: str) -> Result:
     aside = path.parent == runner.layout.discarded
     try:
         claim = reopen(runner.layout, runner.instance, path, runner.clock)
     except NotVouched as error:
-        return _give_back(runner, path, drop_id, error, aside)
+        return _give_back(runner, errand, path, drop_id, error, aside)
     except FileExistsError:
         return Result(drop_id, False, "a part of it is at work", "Give the order again when that is filed.")
     runner.look_again(claim.path.name)
@@ -197,23 +209,29 @@ def _reopen(runner: Runner, path: Path, drop_id: str) -> Result:
     return Result(drop_id, True, "it is tried again; only what is missing in OMERO is imported")
 
 
-def _give_back(runner: Runner, path: Path, drop_id: str, why: NotVouched, aside: bool) -> Result:
+def _give_back(runner: Runner, errand: Errand, path: Path, drop_id: str, why: NotVouched, aside: bool) -> Result:
     if aside:
         hint = f"Move {path} into the drop folder of its user; what OMERO has of it is not imported again."
         return Result(drop_id, False, f"it cannot be gone on with: {why.sentence}", hint)
+    result = Result(drop_id, True, f"{why.sentence}; so it was put back into drop/, as if moved there by hand, and is taken from there")
+    if not (path / layout.MEMBERS).is_dir() and result not in errand.order.begun:  # nothing will be left of its folder
+        errand.order = replace(errand.order, begun=(*errand.order.begun, result))
+        files.replace(runner.instance.state_dir / FOLDER / f"{errand.order.id}.json", errand.order.encoded(), 0o600)
     try:
         place = give_back(runner.layout, path, runner.instance.journal_key)
     except FileExistsError as error:
         return Result(drop_id, False, f"it cannot be put back: {error.filename2 or error.filename} is there already", "Move that away.")
-    except NotVouched as error:
+    except (NotVouched, JournalDamaged) as error:
         return Result(drop_id, False, error.sentence, f"It lies in {path}.")
     runner.look_again()
-    where = place.relative_to(runner.layout.box).as_posix()
-    return Result(drop_id, True, f"{why.sentence}; so it was put back as {where}, as if moved there by hand, and is taken from there")
+    return replace(result, says=result.says.replace("into drop/,", f"as {place.relative_to(runner.layout.box).as_posix()},"))
 
 
-def _given_back(runner: Runner, drop_id: str) -> Result | None:
+def _given_back(runner: Runner, errand: Errand, drop_id: str) -> Result | None:
     """What an earlier try of this order did, which ended before it could answer."""
+    for begun in errand.order.begun:
+        if begun.about == drop_id:
+            return begun
     for path in sorted(runner.layout.drop.glob("*/*")):
         if id_of(path) == drop_id and path.is_dir():
             runner.look_again()

@@ -108,13 +108,18 @@ def give_back(box: Layout, path: Path, key: bytes) -> Path:
 
 
 def _give_back_sidecar(box: Layout, path: Path, key: bytes) -> Path:
+    """A crash leaves the sidecar in one of the two places, and at last an empty folder: it may be called again."""
+    if not any(path.iterdir()):
+        files.remove_dir(path)
+        return box.drop / path.parent.parent.name
     drop = _said(path, key)
     if drop.candidate is None:
         raise NotVouched("nobody knows where its sidecar was; move it back by hand")
     source = path / kept_name(drop.candidate.sidecar.path)
     target = box.drop / drop.candidate.folder / drop.candidate.sidecar.path
-    files.rename(source, target, base=path)
-    files.sync_dir(target.parent)
+    if source.exists():
+        files.rename(source, target, base=path)
+        files.sync_dir(target.parent)
     for name in (layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION):
         files.remove_file(path / name)
     for segment in segments(path):

@@ -55,6 +55,13 @@ def retry_changed(office: Office) -> str:
     return office.leave("retry", drop_id)
 
 
+def retry_refused(office: Office) -> str:
+    """Only its sidecar was taken, and goes back to its image."""
+    office.lab.drop("typo.yaml", "target: {dataset: HeLa}\ntagz: [x]\n", {"typo.tif": b"image"})
+    office.lab.turns()
+    return office.leave("retry", office.filed("failed").name.rpartition("__")[2])
+
+
 def adopt(office: Office) -> str:
     lab = office.lab
     lab.server.refuse["send"] = BUSY
@@ -75,6 +82,11 @@ def in_failed(office: Office) -> None:
     assert (office.filed("failed") / layout.MEMBERS / "bad.tif").read_bytes() == b"image"
 
 
+def refused_again(office: Office) -> None:
+    assert (office.filed("failed") / "typo.yaml").exists()
+    assert (office.lab.layout.drop / "jdoe" / "typo.tif").read_bytes() == b"image"
+
+
 def in_discarded(office: Office) -> None:
     (place,) = office.lab.layout.discarded.iterdir()
     assert [path.read_bytes() for path in (place / layout.MEMBERS).iterdir()] in ([b"image"], [b"image a"])
@@ -87,6 +99,7 @@ def imported(office: Office) -> None:
 ORDERS: dict[str, tuple[Callable[[Office], str], Callable[[Office], None]]] = {
     "retry of a failed drop": (retry_failed, in_failed_again),
     "retry of a changed one": (retry_changed, in_failed),
+    "retry of a refused one": (retry_refused, refused_again),
     "retry of a discarded one": (retry_discarded, in_failed_again),
     "discard of a failed drop": (discard_failed, in_discarded),
     "discard of one at work": (discard_at_work, in_discarded),
