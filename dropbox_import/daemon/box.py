@@ -9,7 +9,7 @@ import platform
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -21,7 +21,7 @@ from dropbox_import.daemon.peers import Peers
 from dropbox_import.daemon.pipeline import Pipeline
 from dropbox_import.daemon.sessions import Held
 from dropbox_import.daemon.shared import Shared
-from dropbox_import.daemon.working import SHOWN, WorkingSet
+from dropbox_import.daemon.working import SHOWN, WorkingSet, by_turns
 from dropbox_import.disk import files
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.disk.volumes import free_bytes
@@ -45,18 +45,6 @@ _SHARE_PAUSE = 30.0
 _CLAIMING = 0.5  # seconds at a stretch
 _SCAN_SHARE = 9  # a scan takes at most a tenth of the time: after one comes nine times its length without
 _DAMAGED_PAUSE = 60.0
-
-
-def by_turns(ready: Iterable[Candidate]) -> Iterator[Candidate]:
-    """One of each user, then the next one of each: who comes with one drop does not wait until ten thousand of another are taken."""
-    lines: dict[str, deque[Candidate]] = {}
-    for one in ready:
-        lines.setdefault(one.user, deque()).append(one)
-    while lines:
-        for user in list(lines):
-            yield lines[user].popleft()
-            if not lines[user]:
-                del lines[user]
 
 
 class BoxRunner:
@@ -341,7 +329,7 @@ class BoxRunner:
     def _pick_up_claims(self) -> None:
         """Claims of this instance that nobody drives: after a start, one that an administrator moved back. Only names are read here."""
         folder = self.layout.instance(self._shared.instance.name)
-        names = {path.name for path in folder.iterdir() if layout.is_id(path.name)} if folder.is_dir() else set()
+        names = {name for name in os.listdir(folder) if layout.is_id(name)} if folder.is_dir() else set()
         now = self._clock.monotonic()
         self.claims.gone(names)
         self._known = {name: again for name, again in self._known.items() if name in names}

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from dropbox_import.daemon.active import Active, Memory
+from dropbox_import.daemon.active import STALLED, Active, Memory
 from dropbox_import.errors import DropboxImportError
 
 ANOTHER = 600.0  # seconds after which one that waits for another drop looks again by itself
@@ -47,7 +47,7 @@ def parked(active: Active, now: float) -> Parked:
     elif (pause := active.next_due(now)) is not None:
         due = pause
     else:
-        due = now + _AGAIN if active.moved and not active.needs_omero() else now
+        due = now + _AGAIN if now - active.moved > STALLED and not active.needs_omero() else now
     return Parked(
         name=active.id,
         owner=drop.owner,

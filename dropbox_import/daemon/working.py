@@ -8,8 +8,8 @@ of all journals at the start.
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Collection
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from dropbox_import.daemon.pipeline import Pipeline
 from dropbox_import.daemon.sessions import Held
 from dropbox_import.daemon.shared import BoxView, Shared
 from dropbox_import.errors import ClaimTaken, DropboxImportError, JournalDamaged
+from dropbox_import.model import Candidate
 from dropbox_import.spool import claim as claims
 from dropbox_import.spool.adopt import make_ours
 from dropbox_import.spool.claim import Claim
@@ -34,6 +35,18 @@ LOOK = 5.0  # seconds after which each of them is looked at without any reason
 SHOWN = 200  # of them in status.json
 _LOADING = 0.5  # seconds at a stretch
 _UNREADABLE = 30.0
+
+
+def by_turns(ready: Iterable[Candidate]) -> Iterator[Candidate]:
+    """One of each user, then the next one of each: who comes with one drop does not wait until ten thousand of another are taken."""
+    lines: dict[str, deque[Candidate]] = {}
+    for one in ready:
+        lines.setdefault(one.user, deque()).append(one)
+    while lines:
+        for user in list(lines):
+            yield lines[user].popleft()
+            if not lines[user]:
+                del lines[user]
 
 
 class WorkingSet:
@@ -134,9 +147,8 @@ class WorkingSet:
 
     def found(self, claim: Claim) -> None:
         """A claim that lay there. One that has an attempt running is at work at once, because its session counts on it."""
-        active = Active(claim)
+        active = Active(claim, moved=self._clock.monotonic())
         if active.runs() or len(self.active) < AT_WORK:
-            active.moved = self._clock.monotonic()
             self.active[active.id] = active
         else:
             self._park(active)
@@ -156,7 +168,7 @@ class WorkingSet:
         """Its folder is not ours any more."""
         self.active.pop(name, None)
         if name in self.parked:
-            self.parked.take(name)
+            self._shared.book.retire_those_of(self.parked.take(name).owner)
             if following := self._shared.submissions.leave(name):
                 self._shared.wake_all(following)
 
