@@ -85,8 +85,7 @@ def _head(drop: DropSummary, parts: Sequence[DropSummary]) -> None:
         ("sidecar", drop.sidecar),
         ("user", drop.user),
         ("owner", drop.owner),
-        ("what", what(drop)),
-        *(("folder", part.path) for part in parts),
+        *((name, value) for part in parts for name, value in (("what", what(part)), ("folder", part.path))),
     ):
         if value:
             terminal.say(f"  {name:<8} {terminal.visible(value)}")

@@ -120,7 +120,7 @@ def _fileset(state: FilesetState) -> dict[str, Any]:
 
 def reason(drop: Drop, where: str) -> str:
     """REASON.txt: what is wrong, why, and what to do next. `where` is the drop folder to put things back into."""
-    whole = not drop.part_of
+    whole = not drop.part_of and not (drop.candidate and drop.candidate.elsewhere)
     name = drop.candidate.sidecar.path if drop.candidate else drop.id
     lines = [f"{name} was not imported into OMERO." if whole else f"A part of {name} was not imported into OMERO.", ""]
     for paths, failure in failures(drop):

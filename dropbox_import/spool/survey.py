@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,9 @@ def story(boxes: Iterable[Path], drop_id: str) -> tuple[dict[str, Any], ...]:
         for path in places:
             if id_in(path.name) == drop_id:
                 records, trouble = _records(path)
-                told += [_tell(record, path) for record in (_legible(path) if trouble else records)]
+                legible = _legible(path) if trouble else records
+                names = _first_files(legible)
+                told += [_tell(record, path, names) for record in legible]
                 if trouble:
                     told.append({"at": "", "step": "", "says": trouble, "path": str(path)})
     return tuple(told)
@@ -83,11 +85,23 @@ def _of_fileset(state: FilesetState) -> str:
     return ""
 
 
-def _tell(record: Record, path: Path) -> dict[str, Any]:
-    told: dict[str, Any] = {"at": record.at, "step": record.kind, "says": sentence(record), "path": str(path)}
+def _tell(record: Record, path: Path, names: Mapping[str, str]) -> dict[str, Any]:
+    says = sentence(record)
+    if len(names) > 1 and record.key in names:
+        says = f"{says} ({names[record.key]})"
+    told: dict[str, Any] = {"at": record.at, "step": record.kind, "says": says, "path": str(path)}
     if record.key:
         told |= {"fileset": record.key, "attempt": record.attempt}
     return told
+
+
+def _first_files(records: Iterable[Record]) -> dict[str, str]:
+    """What people call each fileset: its first file."""
+    names: dict[str, str] = {}
+    for record in records:
+        if record.kind == "inspected":
+            names |= {one["key"]: one["files"][0]["path"] for one in record.data.get("filesets", []) if one.get("files")}
+    return names
 
 
 def _claims(box: Path) -> Iterator[Path]:

@@ -190,6 +190,17 @@ def test_tried_again_when_nothing_is_missing_any_more(tmp_path: Path) -> None:
         five.check(4)
 
 
+@pytest.mark.parametrize("way", ["retry", "the folder moved back"])
+def test_the_reason_of_a_part_that_fails_again_still_says_that_it_is_a_part(tmp_path: Path, way: str) -> None:
+    five = Five(tmp_path, PLAIN, BADLY["that cannot be read"])
+    before = (five.failed / "REASON.txt").read_text()
+    WAYS[way](five)
+    five.work()
+    after = (five.failed / "REASON.txt").read_text()
+    assert after.splitlines()[0] == before.splitlines()[0] == "A part of run7.yaml was not imported into OMERO."
+    assert "The other images of this drop are in OMERO" in after
+
+
 @pytest.mark.parametrize("badly", BADLY)
 def test_retry_with_the_daemon_ended_at_any_point(tmp_path: Path, badly: str) -> None:
     def tried(folder: Path) -> Five:
