@@ -25,7 +25,7 @@ USERS = ("jdoe", "asmith", "chen")
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="processes meet over sockets that Windows does not have"),
-    pytest.mark.faults(minutes=5),
+    pytest.mark.faults(minutes=3),
     pytest.mark.timeout(1200 if ALL else 120),
 ]
 

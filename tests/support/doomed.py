@@ -5,7 +5,7 @@
 announces has not happened. "before:KIND": what it tells has happened, and is not on the disk. `done:after:file` never comes: `file` is
 the last record. HURRY=1 makes a wait of a minute one of two seconds. LIMITS, in JSON, shortens what calls may take: `client` names the
 importer's own time-outs, `worker` the limits after which the daemon ends a worker.
-HUNG_AFTER: seconds after which a box counts as hung.
+HUNG_AFTER: seconds after which a box counts as hung. BEAT: seconds between two heartbeats. `stop:after:begin` is a SIGSTOP of the daemon.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 
 from dropbox_import.cli import main
-from dropbox_import.daemon import replies, service, troubles
+from dropbox_import.daemon import box, replies, service, troubles
 from dropbox_import.spool import steps
 from dropbox_import.spool.journal import Journal, Record
 from dropbox_import.workers import crew, limits
@@ -41,6 +41,9 @@ def _strike(when: str, records: Iterable[Record]) -> None:
 
 
 def _kill(whom: str) -> None:
+    if whom == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return
     if whom == "self":
         os.kill(os.getpid(), signal.SIGKILL)
     for child in psutil.Process().children():
@@ -74,6 +77,8 @@ if __name__ == "__main__":
     if os.environ.get("HURRY"):
         steps.SETTLE_SECONDS = 2.0
         replies._MOST_WATCHED = 6
+    if seconds := os.environ.get("BEAT"):
+        box.HEARTBEAT_SECONDS = float(seconds)
     if seconds := os.environ.get("HUNG_AFTER"):
         troubles.AFTER = float(seconds)
     main()
