@@ -21,7 +21,7 @@ from tests.support.tally import counted
 POINTS = (
     "after:intent after:seal before:inspected before:target before:begun after:uploaded before:committed before:answered before:imported"
 )
-POINTS += " after:imported before:annotated before:messages after:file"
+POINTS += " before:imported after:imported before:annotated before:messages after:file"
 IDLE_SECONDS = 12.0  # after which the stand-in ends a session; ten minutes in OMERO
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot stop a process and let it go on")
