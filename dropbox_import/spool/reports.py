@@ -142,7 +142,8 @@ def reason(drop: Drop, where: str) -> str:
         )
     if not whole:
         lines.append(
-            "The other images of this drop are in OMERO, and are not waited for; their files lie in the folder of the same name under done/."
+            "The other images of this drop are in OMERO, and are not waited for; "
+            "their files lie in the folder of the same name under done/."
         )
     lines += ["", f"Drop {drop.id.removesuffix('.failed')}, owner {drop.owner or '(unknown)'}."]
     return "\n".join(lines) + "\n"
