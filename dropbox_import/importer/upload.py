@@ -127,6 +127,7 @@ def _transfer(session: OwnerSession, attempt: Attempt, index: int, source: int, 
     writer = patient(uploader, session.config.seconds("write", WRITE_SECONDS))
     with calling(f'sending "{file.path}"'):
         if there == 0:
+            counter.call("write")
             writer.write(b"", 0, 0)  # an empty file exists only after a write
         _stream(writer, attempt, source, file, there, digest, counter)
         counter.call("close", file.size)

@@ -3,8 +3,9 @@
 A test writes `faults.json` into the stand-in's folder; it is read again whenever it changes:
 
     {"rules": [{"id": "a", "operation": "verifyUpload", "nth": 1, "do": "cut-after"}],
-     "settings": {"import_seconds": 3, "verify_queue_seconds": 0, "login_delay_seconds": 3}}
+     "settings": {"import_seconds": 3, "verify_queue_seconds": 0, "login_delay_seconds": 3, "idle_seconds": 600}}
 
+No new session may be idle for longer than `idle_seconds`.
 A rule counts the calls that it matches from the moment it is first seen, and acts on the `nth` (default 1) and the
 `times - 1` following ones (default 1). `operation` may be "*"; with `users` it matches the calls of their sessions only
 ("" = nobody's). `do` is one of
@@ -42,7 +43,7 @@ ACTIONS = (
     "error",
     "blackout",
 )
-DEFAULTS = {"import_seconds": 0.0, "verify_queue_seconds": 0.0, "login_delay_seconds": 3.0}
+DEFAULTS = {"import_seconds": 0.0, "verify_queue_seconds": 0.0, "login_delay_seconds": 3.0, "idle_seconds": 600.0}
 
 
 @dataclass(slots=True)

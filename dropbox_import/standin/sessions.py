@@ -144,6 +144,7 @@ class Sessions:
     ) -> Session:
         uuid = str(uuids.uuid4())
         started = now_ms()
+        idle_ms = min(idle_ms, int(self.house.faults.setting("idle_seconds") * 1000)) if idle_ms > 0 else idle_ms
         row = self.house.store.insert(
             "Session",
             {

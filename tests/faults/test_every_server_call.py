@@ -18,11 +18,7 @@ import pytest
 from tests.support import tally
 from tests.support.realrun import RealRun, real_run
 
-MODES = {
-    "cut-before": "a call to OMERO is cut before its effect",
-    "cut-after": "a call to OMERO is cut after its effect",
-    "late": "a call to OMERO lands after the first look-up",
-}
+MODES = ("cut-before", "cut-after", "late")
 AT_ONCE = 24
 SAMPLE = 8  # of each mode, in `make test`
 SHARES = 3  # of the calls in each mode, so that no test takes minutes
@@ -52,7 +48,7 @@ def calls_of_one(run: RealRun, user: str) -> tuple[int, int]:
 def judge(run: RealRun, batch: Sequence[tuple[str, str, int]]) -> None:
     with ExitStack() as counting:
         for mode, points in Counter(mode for _, mode, _ in batch).items():
-            counting.enter_context(tally.counted(MODES[mode], str(batch), points))
+            counting.enter_context(tally.counted(f"a call of an import is cut, {mode}", str(batch), points))
         run.rest(120)
         run.check()
 
@@ -65,6 +61,7 @@ def chosen(most: int, part: str) -> list[tuple[str, int]]:
     return [(mode, nth) for nth in range(int(share), most + 1, SHARES)]
 
 
+pytestmark = [pytest.mark.faults(minutes=8), pytest.mark.timeout(290)]
 PARTS = [f"{mode} {share}" for mode in MODES for share in range(1, SHARES + 1)] if tally.ALL else ["sample"]
 
 

@@ -1,4 +1,7 @@
-"""The connection is cut at any call to the server: before its effect, after it, or with the effect landing when nobody listens any more."""
+"""The connection to the server is cut: before an effect, after it, or with the effect landing when nobody listens any more.
+
+Every single call is tried in tests/faults/test_every_server_call.py.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.realrun import RealRun, real_run
+from tests.support.realrun import real_run
 from tests.support.tally import counted
 
 MODES = ("cut-before", "cut-after", "late")
@@ -17,14 +20,6 @@ EFFECTS = ("createSessionWithTimeouts", "importFileset", "write", "close", "veri
 
 def cut(operation: str, nth: int, do: str, seconds: float = 0.5) -> dict[str, Any]:
     return {"operation": operation, "nth": nth, "do": do, "seconds": seconds}
-
-
-def clean(run: RealRun, user: str) -> int:
-    """How many calls one small import makes."""
-    before = len(run.standin.calls())
-    run.drop(f"clean-{user}", user=user)
-    run.rest()
-    return len(run.standin.calls()) - before
 
 
 def test_cuts_all_over_some_imports(tmp_path: Path) -> None:
@@ -59,19 +54,3 @@ def test_an_effect_that_lands_late(tmp_path: Path, operation: str, seconds: floa
         run.rest()
         time.sleep(seconds)
         run.check()
-
-
-@pytest.mark.slow_faults(minutes=8)
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("mode", MODES)
-def test_one_cut_at_every_call_of_an_import(tmp_path: Path, mode: str) -> None:
-    people = [f"user{number:03}" for number in range(200)]
-    with real_run(tmp_path, *people) as run:
-        run.start()
-        clean(run, people[-1])
-        for nth in range(1, clean(run, people[-2]) + 1):
-            run.standin.faults(cut("*", nth, mode))
-            run.drop(f"drop{nth}", user=people[nth])
-            with counted(f"a call of an import is cut, {mode}", f"call {nth}"):
-                run.rest()
-                run.check()

@@ -22,6 +22,7 @@ import psutil
 
 from dropbox_import.cli import main
 from dropbox_import.daemon import box, replies, service, troubles
+from dropbox_import.settings import Settings
 from dropbox_import.spool import steps
 from dropbox_import.spool.journal import Journal, Record
 from dropbox_import.workers import crew, limits
@@ -62,8 +63,8 @@ def append(self: Journal, records: Iterable[Record], *, sync: bool = True) -> No
 def shorten(given: dict[str, dict[str, float]]) -> None:
     usual = service.importer_config
 
-    def shorter(*args: Any) -> dict[str, Any]:
-        return {**usual(*args), "client_limits": given.get("client", {})}
+    def shorter(settings: Settings, instance: str) -> dict[str, Any]:
+        return {**usual(settings, instance), "client_limits": given.get("client", {})}
 
     service.importer_config = shorter
     limits.LIMITS.update({name: limits.Limit(seconds) for name, seconds in given.get("worker", {}).items()})
