@@ -23,6 +23,7 @@ from dropbox_import.daemon.shared import Happening, Shared
 from dropbox_import.daemon.slots import Slots
 from dropbox_import.daemon.troubles import Watch
 from dropbox_import.disk import files
+from dropbox_import.disk.trouble import as_ours
 from dropbox_import.errors import ConfigError
 from dropbox_import.intake import Intake, Wake
 from dropbox_import.model import Candidate
@@ -86,9 +87,15 @@ def run(
     on_event: Callable[[Happening], None] | None = None,
     clock: Clock | None = None,
 ) -> Outcome:
-    """Work until stopped; with `once` until nothing is left that can be done now. Raises ConfigError."""
+    """Work until stopped; with `once` until nothing is left that can be done now.
+
+    Raises ConfigError; TryLater for a state folder that cannot be used now.
+    """
     clock = clock or SystemClock()
-    instance = load_instance(settings.state_dir, settings.instance, clock)
+    try:
+        instance = load_instance(settings.state_dir, settings.instance, clock)
+    except OSError as error:
+        raise as_ours(error, f"starting with the state folder {settings.state_dir}") from error
     with OnlyOne(instance):
         backoff = Backoff(settings.retry.delays, settings.retry.jitter, clock)
         counts = _Counts(on_event)

@@ -13,6 +13,7 @@ of an older epoch than the line before is ignored.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 import json
@@ -131,6 +132,7 @@ class Journal:
         self.path = path
         self.records: list[Record] = list(records)  # only ever added to: a new tuple at each record would copy all of them
         self.unsure = False  # a sync failed: what this file shows may not be on the disk
+        self._stale = False  # something else than `records` may be in the file
         self._clock = clock
 
     @classmethod
@@ -158,8 +160,11 @@ class Journal:
 
         Raises OSError: then none of them may be acted on, and the journal must be opened anew.
         """
+        if self._stale:
+            raise OSError(errno.EIO, "it could not be written before, and is to be read anew first", str(self.path))
         fresh = self._numbered(records, 0)
         with Appender(self.path, create=False) as appender:
+            self._stale = True
             appender.append(b"".join(encode(record) for record in fresh))
             if sync:
                 try:
@@ -167,6 +172,7 @@ class Journal:
                 except OSError:
                     self.unsure = True
                     raise
+        self._stale = False
         self.records += fresh
 
     def new_segment(self, records: Iterable[Record] = ()) -> None:
@@ -176,7 +182,7 @@ class Journal:
         number = int(last[1] or 1) if last else 1
         path = self.path.with_name(f"journal-{number + 1:04}.jsonl")
         files.replace(path, b"".join(encode(record) for record in (*self.records, *fresh)))
-        self.path, self.unsure = path, False
+        self.path, self.unsure, self._stale = path, False, False
         self.records += fresh
 
     def _numbered(self, records: Iterable[Record], epochs: int) -> tuple[Record, ...]:

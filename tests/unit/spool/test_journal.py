@@ -137,6 +137,29 @@ def test_a_sync_that_failed_leaves_the_journal_unsure(tmp_path: Path) -> None:
     assert journal.unsure and not journal.records
 
 
+@pytest.mark.parametrize("what", ["write", "sync"])
+def test_after_an_error_nothing_is_added_until_it_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """A reply may come between: its record would have the number of one that is in the file already, and nobody could read it again."""
+
+    def refuse(when: str, op: str, path: Path) -> None:
+        if (when, op) == ("before", what):
+            raise OSError(errno.ENOSPC, "full")
+
+    journal = Journal.create(tmp_path, HandClock())
+    journal.append([Record("intent")])
+    monkeypatch.setattr(observe, "observer", refuse)
+    with pytest.raises(OSError, match="full"):
+        journal.append([Record("claimed")])
+    monkeypatch.setattr(observe, "observer", None)
+    with pytest.raises(OSError, match="read anew"):
+        journal.append([Record("inspected")])
+    again = Journal.open(tmp_path, HandClock())
+    assert again is not None
+    again.append([Record("inspected")])
+    numbers = [record.number for record in again.records]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
 def test_only_the_holder_of_the_key_vouches_for_a_filed_journal() -> None:
     records = tuple(Record(f"kind-{number}", number=number) for number in (1, 2))
     filed = (*records, Record("file", {"to": "failed/x", "mac": vouch(records, "failed/x", b"key")}, number=3))
