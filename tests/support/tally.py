@@ -30,6 +30,14 @@ WRONG = {
 COLUMNS = ("lost", "imported twice", "stuck", "wrongly told", "left behind")
 # Without one of these `make faults` was not whole. Who adds a kind of fault adds it here.
 EXPECTED = (
+    "OMERO is gone for a while, with its sessions",
+    "OMERO misbehaves in a call",
+    "a call hangs",
+    "a worker hangs in a call",
+    "an import waits 70 minutes for the server",
+    "drops of two daemons make one dataset",
+    "sessions expire",
+    "the server is killed in a crowd",
     "a call is cut, its effect late",
     "a call of an import is cut, cut-after",
     "a call of an import is cut, cut-before",
