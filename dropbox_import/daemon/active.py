@@ -15,7 +15,7 @@ from dropbox_import.spool.steps import Do, Step
 What = tuple[Do, str]  # a step of one fileset ("" = of the drop)
 
 NEAR = 32  # filesets of a large drop that are looked at together; more than can be under way at once
-SOON = 5.0  # seconds: who waits for less keeps its place
+SOON = 5.0  # seconds: who pauses for less, and not because of any trouble, keeps its place
 STALLED = 15.0  # seconds without any step, for a reason that no time is known of
 
 
@@ -172,5 +172,5 @@ class Active:
             return False
         due = self.next_due(now)
         if due is not None:
-            return due > now + SOON
+            return due > now + SOON or self.why() is not None
         return now - self.moved > STALLED
