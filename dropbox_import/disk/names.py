@@ -60,9 +60,11 @@ def _only_escapes(name: str) -> bool:
 
 def nfc(name: str) -> str:
     """The one spelling under which names are compared: macOS writes "ä" as two letters, others as one."""
-    return unicodedata.normalize("NFC", name)
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def same_key(name: str) -> str:
     """Two names with equal keys cannot both exist on Windows or macOS."""
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

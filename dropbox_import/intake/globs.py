@@ -59,6 +59,10 @@ def matches(pattern: str, path: str, *, any_level: bool = False) -> bool:
 
     `any_level`: a pattern without a "/" is held against the last part of the path alone.
     """
+    ends = _one_star(pattern)
+    if ends is not None and (any_level or "/" not in path):
+        name = nfc(path.rpartition("/")[2])
+        return name.startswith(ends[0]) and name.endswith(ends[1]) and len(name) >= len(ends[0]) + len(ends[1])
     names = nfc(path).split("/")
     if any_level and "/" not in pattern:
         names = names[-1:]
@@ -67,6 +71,13 @@ def matches(pattern: str, path: str, *, any_level: bool = False) -> bool:
         # a/** is what lies in a, not a itself.
         parts = (*parts, _ANY_NAME)
     return _fit(parts, names, _Part.fits)
+
+
+@lru_cache(maxsize=1024)
+def _one_star(pattern: str) -> tuple[str, str] | None:
+    """What stands before and after the star of a simple pattern such as *.tif, which most are."""
+    before, star, after = nfc(pattern).partition("*")
+    return (before, after) if star and not is_glob(before + after) and "/" not in pattern else None
 
 
 def _fit(pattern: Sequence[Wild], items: Sequence[str], fits: Callable[[Wild, str], bool]) -> bool:

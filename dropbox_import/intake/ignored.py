@@ -33,14 +33,25 @@ def _one_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
 _IS_TRANSFER, _IS_LITTER, _IS_NEVER = _one_of(_TRANSFERS), _one_of(_LITTER), _one_of(_NEVER)
 
 
+_BEGINNINGS = ("", ".", "~", "@")
+# Most names show at once that they are none of these.
+_ENDINGS = frozenset(
+    pattern.rpartition(".")[2] for pattern in (*_TRANSFERS, *_LITTER, *_NEVER) if pattern[0] not in ".~@" and pattern != "*~"
+)
+
+
+def _may_be(name: str) -> bool:
+    return name[:1] in _BEGINNINGS or name[-1:] == "~" or name.rpartition(".")[2].lower() in _ENDINGS or not name.isascii()
+
+
 def is_litter(name: str) -> bool:
     """Left by a desktop or storage system, of no worth to anybody."""
-    return _IS_LITTER.match(name) is not None
+    return _may_be(name) and _IS_LITTER.match(name) is not None
 
 
 def is_transfer(name: str) -> bool:
     """An unfinished copy or download."""
-    return _IS_TRANSFER.match(name) is not None
+    return _may_be(name) and _IS_TRANSFER.match(name) is not None
 
 
 def is_never_taken(path: str) -> bool:
@@ -48,7 +59,7 @@ def is_never_taken(path: str) -> bool:
     folder, slash, name = path.rpartition("/")
     if slash and _folder_is_never_taken(folder):
         return True
-    return _IS_NEVER.match(name) is not None and not (name in _ZARR_OWN and in_zarr(path))
+    return _may_be(name) and _IS_NEVER.match(name) is not None and not (name in _ZARR_OWN and in_zarr(path))
 
 
 def in_zarr(path: str) -> bool:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from dropbox_import.disk.names import nfc, same_key, shown
 from dropbox_import.intake.filed import RECORDS, Earlier, Filed, filed_folders
-from dropbox_import.intake.globs import crosses_folders, is_glob, literal_start, matches
+from dropbox_import.intake.globs import crosses_folders, is_glob, matches
 from dropbox_import.intake.ignored import is_never_taken, is_transfer
-from dropbox_import.intake.tree import Entry, Kind, Listing, below, join
+from dropbox_import.intake.tree import Entry, Folder, Kind, Listing, below, join, stems
 from dropbox_import.model import ImportRequest
 
 SIDECAR_SUFFIXES = (".yaml", ".yml", ".json")
@@ -218,8 +218,9 @@ def _by_name(index: Index, ground: Ground, name: str, got: _Collecting, sidecars
         got.missing.append(name)
         folder, _, last = join(ground.members, name).rpartition("/")
         above = index.find(folder) if folder else None
-        partly = index.of_stem(folder if above is None else above.path, last)
-        got.transfers.extend(found.path for found in partly if is_transfer(found.name))
+        here = index.listing.folders.get(folder if above is None else above.path)
+        if here is not None:
+            got.transfers.extend(one.path for one in here.transfers if nfc(last) in stems(nfc(one.name)))
     elif is_never_taken(name):
         got.problems.append(Problem(f'"{shown(name)}" has a name that is never taken (temporary or hidden).', "Rename the file.", name))
     elif entry.path in sidecars:
@@ -238,18 +239,18 @@ def _is_elsewhere(name: str, elsewhere: frozenset[str]) -> bool:
 def _by_glob(index: Index, ground: Ground, pattern: str, got: _Collecting) -> None:
     # What lies in the folder of a filed drop belongs to that drop.
     others = tuple(f"{inner}/" for one in index.filed.values() if one is not ground.filed for inner in one.inner)
-    for entry in _candidates(index, ground.members, pattern):
-        path = below(ground.members, entry.path)
-        if is_never_taken(path) or (others and entry.path.startswith(others)):
-            continue
-        if entry.kind is not Kind.FOLDER and matches(pattern, path):
-            got.loose.add(entry.path)
-        elif entry.kind is Kind.FOLDER and entry.name.lower().endswith(".zarr") and matches(pattern, path):
-            _whole(index, entry.path, got.loose, got)
+    for here in _candidates(index, ground.members, pattern):
+        for entry in here.matching(pattern, ground.members):
+            if others and entry.path.startswith(others):
+                continue
+            if entry.kind is Kind.FOLDER:
+                _whole(index, entry.path, got.loose, got)
+            else:
+                got.loose.add(entry.path)
 
 
-def _candidates(index: Index, folder: str, pattern: str) -> Iterable[Entry]:
-    """What the pattern could match: as little as can be told quickly, since there may be thousands of sidecars with one each."""
+def _candidates(index: Index, folder: str, pattern: str) -> Iterable[Folder]:
+    """The folders in which the pattern can match: as few as can be told quickly, since there may be thousands of sidecars with one each."""
     while "/" in pattern and not is_glob(pattern.partition("/")[0]):
         first, _, pattern = pattern.partition("/")
         inside = index.find(join(folder, first))
@@ -257,17 +258,15 @@ def _candidates(index: Index, folder: str, pattern: str) -> Iterable[Entry]:
             return ()
         folder = inside.path
     if crosses_folders(pattern):
-        return index.listing.below(folder)
+        return index.listing.folders_below(folder)
     here = index.listing.folders.get(folder)
-    return here.beginning(literal_start(pattern)) if here is not None else ()
+    return (here,) if here is not None else ()
 
 
 def _whole(index: Index, folder: str, into: set[str], got: _Collecting) -> None:
-    for entry in index.listing.below(folder):
-        if is_transfer(entry.name):
-            got.transfers.append(entry.path)
-        elif entry.kind is not Kind.FOLDER and not is_never_taken(entry.path):
-            into.add(entry.path)
+    for here in index.listing.folders_below(folder):
+        got.transfers.extend(entry.path for entry in here.transfers)
+        into.update(here.files)
 
 
 def _leave_out(index: Index, folder: str, request: ImportRequest, sidecars: AbstractSet[str], got: _Collecting) -> None:

@@ -136,8 +136,8 @@ class Desk:
             raise NotYet(f"the sidecar: {reading.trouble}")
         owner = self._known_from_the_sidecar(pair, request)
         self._all_there(pair, request)
-        self._files_are_good(pair)
         self._files_are_quiet(pair, expected)
+        self._files_are_good(pair)
         self._checksums(pair, request)
         self._nobody_writes((*pair.members, *pair.references))
         if self.network and not self.reader.still_says(pair.sidecar):

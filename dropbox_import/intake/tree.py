@@ -14,11 +14,13 @@ from typing import NamedTuple
 
 from dropbox_import.disk.names import nfc, same_key
 from dropbox_import.disk.paths import for_system
-from dropbox_import.intake.ignored import is_never_taken
+from dropbox_import.intake.globs import literal_start, matches
+from dropbox_import.intake.ignored import is_never_taken, is_transfer
 from dropbox_import.intake.tracker import NEVER, Moment
 from dropbox_import.model import FileFacts
 
 MAX_DEPTH = 32
+_PATTERNS_KEPT = 50  # of one folder
 _REPARSE_POINTS = sys.platform == "win32"
 _REPARSE_POINT = 0x400
 _KIND_OF_FILE, _REGULAR = 0o170000, 0o100000
@@ -75,10 +77,11 @@ class Folder:
 
     def __init__(self, path: str, entries: dict[str, Entry]) -> None:
         self.path, self.entries = path, entries
+        self._matching: dict[tuple[str, str], tuple[Entry, ...]] = {}
 
     @cached_property
     def sorted(self) -> tuple[Entry, ...]:
-        return tuple(entry for _, entry in sorted(self.entries.items()))
+        return tuple(map(self.entries.__getitem__, sorted(self.entries)))
 
     @cached_property
     def odd(self) -> tuple[Entry, ...]:
@@ -91,41 +94,77 @@ class Folder:
         return tuple(entry for name, entry in self.entries.items() if name.lower().endswith((".yaml", ".yml", ".json", ".txt")))
 
     @cached_property
+    def inner(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.sorted if entry.kind is Kind.FOLDER)
+
+    @cached_property
+    def transfers(self) -> tuple[Entry, ...]:
+        """Unfinished copies and downloads."""
+        return tuple(entry for entry in self.sorted if is_transfer(entry.name))
+
+    @cached_property
+    def takable(self) -> tuple[Entry, ...]:
+        """What may be a member by its name; of folders only those that are taken as one thing."""
+        seen = (entry for entry in self.sorted if not is_never_taken(entry.path))
+        return tuple(entry for entry in seen if entry.kind is not Kind.FOLDER or entry.path.lower().endswith(".zarr"))
+
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """The paths of the members that a folder has which is one from top to bottom."""
+        return tuple(entry.path for entry in self.takable if entry.kind is not Kind.FOLDER and not is_transfer(entry.name))
+
+    def matching(self, pattern: str, seen_from: str) -> tuple[Entry, ...]:
+        """What of `takable` the pattern matches, paths counted from the folder `seen_from`."""
+        known = self._matching.get((pattern, seen_from))
+        if known is None:
+            simple = self.path == seen_from
+            start = literal_start(pattern) if simple and "**" not in pattern else ""
+            some = self._beginning(start) if start else self.takable
+            known = tuple(entry for entry in some if matches(pattern, below(seen_from, entry.path)))
+            if len(self._matching) < _PATTERNS_KEPT:
+                self._matching[pattern, seen_from] = known
+        return known
+
+    @cached_property
     def by_nfc(self) -> dict[str, list[Entry]]:
         """By name, however its letters are composed."""
-        return _grouped(self.sorted, nfc)
+        return _grouped(self.entries, nfc)
 
     @cached_property
     def by_key(self) -> dict[str, list[Entry]]:
         """By name, where upper and lower case are one."""
-        return _grouped(self.sorted, same_key)
+        return _grouped(self.entries, same_key)
 
     @cached_property
     def by_stem(self) -> dict[str, list[Entry]]:
         """By each stem under which a sidecar may mean it."""
         found: dict[str, list[Entry]] = {}
-        for entry in self.sorted:
-            for stem in stems(nfc(entry.name)):
-                found.setdefault(stem, []).append(entry)
+        for name in sorted(self.entries):
+            for stem in stems(nfc(name)):
+                found.setdefault(stem, []).append(self.entries[name])
         return found
 
     @cached_property
-    def _names(self) -> list[str]:
-        return sorted(self.by_nfc)
+    def _by_name(self) -> list[tuple[str, Entry]]:
+        return sorted(((nfc(entry.name), entry) for entry in self.takable), key=_first)
 
-    def beginning(self, letters: str) -> Iterator[Entry]:
-        """The entries whose (composed) name begins so."""
-        names = self._names
-        at = bisect_left(names, letters)
-        while at < len(names) and names[at].startswith(letters):
-            yield from self.by_nfc[names[at]]
+    def _beginning(self, letters: str) -> Iterator[Entry]:
+        """Those whose (composed) name begins so: thousands of sidecars may each have a pattern for a few of thousands of files."""
+        names = self._by_name
+        at = bisect_left(names, letters, key=_first)
+        while at < len(names) and names[at][0].startswith(letters):
+            yield names[at][1]
             at += 1
 
 
-def _grouped(entries: Iterable[Entry], key: Callable[[str], str]) -> dict[str, list[Entry]]:
+def _first(pair: tuple[str, Entry]) -> str:
+    return pair[0]
+
+
+def _grouped(entries: dict[str, Entry], key: Callable[[str], str]) -> dict[str, list[Entry]]:
     found: dict[str, list[Entry]] = {}
-    for entry in entries:
-        found.setdefault(key(entry.name), []).append(entry)
+    for name in sorted(entries):
+        found.setdefault(key(name), []).append(entries[name])
     return found
 
 
@@ -163,6 +202,14 @@ class Listing:
             yield entry
             if entry.kind is Kind.FOLDER:
                 yield from self.below(entry.path)
+
+    def folders_below(self, folder: str) -> Iterator[Folder]:
+        """`folder` itself and every one below it that was looked into."""
+        here = self.folders.get(folder)
+        if here is not None:
+            yield here
+            for entry in here.inner:
+                yield from self.folders_below(entry.path)
 
     def is_like(self, other: Listing | None) -> bool:
         """Whether nothing has changed since the other look, and all could be looked at both times."""

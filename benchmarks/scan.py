@@ -1,0 +1,130 @@
+"""A look at drop folders with many files, against a bare walk that asks the system for the same facts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from benchmarks.figures import Figure, spread
+from dropbox_import.clock import SystemClock
+from dropbox_import.intake import Intake
+from dropbox_import.settings import Box
+
+SIZES = (1_000, 10_000, 100_000)
+IN_A_FOLDER = 1_000
+DROPS = (1_000, 10_000)
+ROUNDS = 7
+MOST = 2.0
+SIDECAR = b"target: {dataset: HeLa}\n"
+
+
+def run() -> list[Figure]:
+    folder = Path(tempfile.mkdtemp(prefix="dropbox-import-benchmark-"))
+    figures: list[Figure] = []
+    try:
+        for waiting in (False, True):
+            figures += _looks(folder / f"looks-{waiting}", waiting)
+        return figures + _drops(folder / "drops")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _looks(folder: Path, waiting: bool) -> list[Figure]:
+    what = "a sidecar in each folder that waits" if waiting else "no sidecar"
+    figures: list[Figure] = []
+    per_file: dict[int, float] = {}
+    for size in SIZES:
+        box = _box(folder / str(size))
+        home = box.path / "drop" / "jdoe"
+        _fill(home, size, waiting)
+        bare: list[float] = []
+        ratios: dict[str, list[float]] = {"first scan": [], "nothing changed": [], "one file changed": []}
+        for turn in range(ROUNDS):
+            intake = Intake(box, SystemClock())
+            for name, found in ratios.items():
+                if name == "one file changed":
+                    (home / "run0000" / "image_00000.tif").write_bytes(b"x" * turn)
+                bare.append(_took(partial(walk, str(box.path / "drop"))))
+                found.append(_took(intake.scan) / bare[-1])
+                intake.scan()
+        per_file[size] = median(ratios["nothing changed"]) * median(bare) / size
+        for name, found in ratios.items():
+            # What the sidecars ask for is worked out once.
+            figures.append(_ratio(f"{size:,} files, {what}: {name}, scan / walk", found, not (waiting and name == "first scan")))
+        figures.append(Figure("  microseconds of the bare walk for a file", f"{median(bare) / size * 1e6:.1f}"))
+        shutil.rmtree(box.path)
+    growth = per_file[SIZES[-1]] / per_file[SIZES[0]]
+    what = f"scan for each of {SIZES[-1]:,} files / of {SIZES[0]:,}"
+    figures.append(Figure(what, f"{growth:.2f}", f"at most {MOST:g}", growth <= MOST))
+    return figures
+
+
+def _ratio(what: str, values: list[float], judged: bool) -> Figure:
+    return Figure(what, spread(values), f"at most {MOST:g}", median(values) <= MOST) if judged else Figure(what, spread(values))
+
+
+def _drops(folder: Path) -> list[Figure]:
+    figures: list[Figure] = []
+    each: dict[int, list[float]] = {}
+    for count in DROPS:
+        box = _box(folder / str(count))
+        home = box.path / "drop" / "jdoe"
+        for number in range(count):
+            (home / f"image{number:05}.tif").write_bytes(b"x")
+            (home / f"image{number:05}.yaml").write_bytes(SIDECAR)
+        intake = Intake(box, SystemClock())
+        first = _took(intake.scan)
+        intake.scan()
+        ready = _took(intake.scan)
+        assert len(intake.scan().ready) == count
+        again = median(_took(intake.scan) for _ in range(ROUNDS))
+        (home / "image00000.yaml").unlink()
+        changed = _took(intake.scan)
+        each[count] = [seconds / count for seconds in (first, ready, again, changed)]
+        shutil.rmtree(box.path)
+        words = ("read for the first time", "found ready", "still ready", "one of them taken")
+        for seconds, word in zip((first, ready, again, changed), words, strict=True):
+            figures.append(Figure(f"{count:,} drops of one file in one folder, {word}: seconds", f"{seconds:.2f}"))
+    growth = max(many / few for few, many in zip(each[DROPS[0]], each[DROPS[1]], strict=True))
+    what = f"time for one drop of {DROPS[1]:,} / of {DROPS[0]:,}, the worst of these"
+    return [*figures, Figure(what, f"{growth:.2f}", f"at most {MOST:g}", growth <= MOST)]
+
+
+def _box(folder: Path) -> Box:
+    (folder / "drop" / "jdoe").mkdir(parents=True)
+    return Box(path=folder, quiet_period=0.0)
+
+
+def _fill(home: Path, files: int, waiting: bool) -> None:
+    for begin in range(0, files, IN_A_FOLDER):
+        run = home / f"run{begin // IN_A_FOLDER:04}"
+        run.mkdir()
+        if waiting:
+            (run / "late.yaml").write_bytes(SIDECAR + b"files: {include: ['*.tif', late.tif]}\n")
+        for number in range(min(IN_A_FOLDER, files - begin)):
+            os.close(os.open(run / f"image_{number:05}.tif", os.O_CREAT | os.O_WRONLY))
+
+
+def _took(what: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    what()
+    return time.perf_counter() - begun
+
+
+def walk(top: str) -> int:
+    """Every name below, each with a fresh stat: the least that a scan can cost."""
+    found, folders = 0, [top]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                entry.stat(follow_symlinks=False)
+                found += 1
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+    return found
