@@ -85,9 +85,7 @@ class Alerts:
         now = self._clock.monotonic()
         with self._lock:
             seen = self._seen.get(key)
-            if seen is not None and key not in self._alerts:
-                del self._seen[key]
-            elif seen is not None and seen.calm is None:
+            if seen is not None and seen.calm is None:
                 seen.calm = now
             elif seen is None and key in self._alerts:
                 self._over.add(key)
@@ -113,7 +111,10 @@ class Alerts:
         with self._lock:
             seen, alert, over = self._seen.get(key), self._alerts.get(key), key in self._over
         if alert is None:
-            if seen is None or now - seen.since < seen.after:
+            if seen is not None and seen.calm is not None and now - seen.calm >= CALM:
+                with self._lock:
+                    self._seen.pop(key, None)
+            if seen is None or seen.calm is not None or now - seen.since < seen.after:
                 return
             alert = Alert(key, _alert_id(key, seen.at), seen.sentence, seen.hint, seen.at, seen.drop)
             self._keep(alert)

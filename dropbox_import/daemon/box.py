@@ -270,10 +270,14 @@ class BoxRunner:
             self._ready.clear()
             self._next_scan = self._clock.monotonic() + min(_SHARE_PAUSE, 3 * self.box.scan_interval)
             return True
+        if isinstance(self._trouble, ShareUnavailable):
+            self._usable_again()
+        return False
+
+    def _usable_again(self) -> None:
         if self._trouble is not None:
             log.warning("the box %s can be used again", self.box.path, extra={"step": "share-back"})
-            self._trouble = None
-        return False
+        self._trouble = None
 
     def _heartbeat(self, now: float, *, accepting: bool = True) -> None:
         self._next_beat = now + HEARTBEAT_SECONDS
@@ -286,14 +290,13 @@ class BoxRunner:
             "beat": self._beat,
             "accepting": accepting and not self._shared.draining.is_set(),
         }
-        if self._trouble is None:
-            try:
-                if self._gone() is not None:
-                    return
-                text = json.dumps(facts).encode()
-                files.replace(self.layout.heartbeat(self._shared.instance.name), text, durable=False)
-            except OSError as error:
-                log.debug("no heartbeat can be written: %s", error, extra={"step": "heartbeat"})
+        try:
+            if self._gone() is not None:
+                return
+            text = json.dumps(facts).encode()
+            files.replace(self.layout.heartbeat(self._shared.instance.name), text, durable=False)
+        except OSError as error:
+            log.debug("no heartbeat can be written: %s", error, extra={"step": "heartbeat"})
 
     def _scan(self) -> None:
         try:
@@ -303,17 +306,21 @@ class BoxRunner:
             others = self.peers.look()
         except (OSError, TryLater) as error:
             self._ready.clear()
-            self._trouble = error if isinstance(error, TryLater) else as_ours(error, f"scanning {self.box.path}")
-            log.warning("%s", self._trouble.sentence, extra={"step": "scan"})
+            trouble = error if isinstance(error, TryLater) else as_ours(error, f"scanning {self.box.path}")
+            if self._trouble is None or self._trouble.sentence != trouble.sentence:
+                log.warning("%s", trouble.sentence, extra={"step": "scan"})
+            self._trouble = trouble
             return
+        self._usable_again()
         self.scans += 1
         if found.again_in is not None:
             self._next_scan = min(self._next_scan, self._clock.monotonic() + found.again_in)
         self._waiting = found.waiting
-        for notice in found.notices:
+        low = ("less than min_free is free on the volume of the box, so nothing new is taken",) if self.low else ()
+        for notice in (*found.notices, *low):
             if notice not in self._notices:
                 log.warning("%s", notice, extra={"step": "scan"})
-        self._notices = (*found.notices, *others)
+        self._notices = (*found.notices, *low, *others)
         self._ready = deque(by_turns(found.ready))
         names = {f"{one.folder}/{one.sidecar.path}" for one in found.ready}
         self._not_taken = {name: why for name, why in self._not_taken.items() if name in names}
@@ -371,8 +378,7 @@ class BoxRunner:
             return  # another daemon was quicker; without this look a claim would be made and removed for each of its drops
         try:
             if free_bytes(self.box.path) < self.box.min_free:
-                self._tell_once("less than min_free is free on the volume of the box, so nothing new is taken")
-                return
+                return  # the scan tells it
             claim = taking.take(self.layout, self._shared.instance.name, candidate, self._clock)
         except (FileNotFoundError, ClaimTaken):
             return  # it left the folder since the scan; what was begun of the claim is removed at the next one, or was taken over
@@ -384,8 +390,3 @@ class BoxRunner:
             return
         self._not_taken.pop(name, None)
         self.claims.begin(claim)
-
-    def _tell_once(self, sentence: str) -> None:
-        if sentence not in self._notices:
-            log.warning("%s", sentence, extra={"step": "scan"})
-            self._notices = (*self._notices, sentence)

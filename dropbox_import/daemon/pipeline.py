@@ -5,6 +5,7 @@ Intent, sync, act: every record that a step needs is on the disk before the step
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -356,7 +357,8 @@ class Pipeline:
         Raises ClaimTaken, JournalDamaged.
         """
         if isinstance(error, FileNotFoundError):
-            active.claim.still_ours()
+            with contextlib.suppress(OSError):  # the volume is gone: that is a wait like any other
+                active.claim.still_ours()
         trouble = as_ours(error, f"{step.do} of drop {active.id}")
         self._wait(active, step, trouble)
         self._reopen(active)
