@@ -34,7 +34,11 @@ class Commands:
         companions = {one.path.removesuffix(".xml"): one for one in found if one.path.endswith(".xml")}
         groups = [[one, *filter(None, [companions.get(one.path.removesuffix(".tif"))])] for one in good]
         plans = [{"key": fileset_key(group), "files": [to_plain(one) for one in group]} for group in groups if group[0] not in bad]
-        told = [{"files": [one.path for one in group], "code": "cut", "sentence": "cut in half"} for group in groups if group[0] in bad]
+        told = [
+            {"files": [one.path for one in group], "code": "cut", "sentence": f"{group[0].path} is cut in half"}
+            for group in groups
+            if group[0] in bad
+        ]
         return {"filesets": plans, "bad": told, "extras": [one.path for one in found if not any(one in group for group in groups)]}
 
     def _open_session(self, command: Command, owner: str, group: str | None) -> dict[str, Any]:
@@ -88,8 +92,14 @@ class Commands:
     def _target(self, command: Command, session: int, target: dict[str, Any]) -> dict[str, Any]:
         self._need(session)
         name = str((target.get("dataset") or {}).get("name"))
-        number = self.server.targets.setdefault(("lab", name), len(self.server.targets) + 50)
-        return {"project": None, "dataset": number, "dataset_name": name, "made": []}
+        if ("lab", name) not in self.server.targets:
+            self._make_target(target)
+        return {"project": None, "dataset": self.server.targets[("lab", name)], "dataset_name": name, "made": []}
+
+    def _make_target(self, target: dict[str, Any]) -> None:
+        name = str((target.get("dataset") or {}).get("name"))
+        self.server.made.append(f"dataset {name}")
+        self.server.targets.setdefault(("lab", name), len(self.server.targets) + 50)
 
     def _look_up(self, command: Command, session: int, submission: str) -> dict[str, Any]:
         owner, server = self._need(session), self.server
@@ -169,9 +179,16 @@ class Commands:
         self, command: Command, session: int, marker: str, on: str, objects: list[dict[str, Any]], **wanted: Any
     ) -> dict[str, Any]:
         self._need(session)
-        made = [f"{on}:{one['id']} <- {name}" for one in objects for name in sorted(set(wanted) - {"file"})]
-        self.server.annotated += [one for one in made if one not in self.server.annotated]
+        made = self._annotations({"on": on, "objects": objects, **wanted})
+        fresh = [one for one in made if one not in self.server.annotated]
+        self.server.annotated += fresh
+        self.server.made += fresh
         return {"made": made, "refused": []}
+
+    @staticmethod
+    def _annotations(args: dict[str, Any]) -> list[str]:
+        wanted = sorted(set(args) - {"file", "session", "marker", "on", "objects"})
+        return [f"{args['on']}:{one['id']} <- {name}" for one in args["objects"] for name in wanted]
 
     def _discard(self, command: Command, session: int, fileset: int) -> dict[str, Any]:
         self._need(session)
