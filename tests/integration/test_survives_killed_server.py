@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.realrun import RealRun, real_run
-from tests.support.tally import counted
+from tests.support.tally import ALL, counted
 
 CALLS = ("createSession", "createSessionWithTimeouts", "saveAndReturnObject", "importFileset", "write", "close", "verifyUpload")
 LATE_CALLS = ("getResponse", "saveAndReturnArray")
@@ -67,3 +68,28 @@ def test_the_server_dies_in_any_kind_of_call(tmp_path: Path, operation: str) -> 
         kill_in(run, operation)
         run.rest()
         run.check()
+
+
+@pytest.mark.faults(minutes=4)
+@pytest.mark.timeout(290)
+@pytest.mark.parametrize("part", range(4 if ALL else 1))
+def test_the_server_dies_again_and_again_in_a_crowd(tmp_path: Path, part: int) -> None:
+    """Many drops are under way, each at another stage; images may be half done. After each death all sessions are gone."""
+    people = tuple(f"user{number}" for number in range(8))
+    kills = 15 if ALL else 2
+    with real_run(tmp_path, *people) as run:
+        run.start()
+        for number in range(kills):
+            run.standin.faults(import_seconds=0.6)
+            before = len(run.standin.calls())
+            for user in people[: 4 if number else 8]:
+                run.drop(f"p{part}n{number}", user=user, fine=2)
+            wanted = before + 20 + (number * 37 + part * 11) % 400
+            while len(run.standin.calls()) < wanted and not run.at_rest():
+                time.sleep(0.02)
+            run.standin.kill()
+            run.standin.start()
+        run.standin.faults()
+        with counted("the server is killed in a crowd", f"part {part}", kills):
+            run.rest(120)
+            run.check()
