@@ -142,11 +142,15 @@ def _write_reports(claim: Claim, part: str, failed: bool) -> None:
     candidate = drop.candidate
     assert candidate is not None
     files.replace(claim.path / layout.RESULT, dump(reports.result(drop, part=part)).encode("utf-8", "backslashreplace"))
-    if failed:
-        where = f"drop/{candidate.home}"
-        files.replace(claim.path / layout.REASON, reports.reason(drop, where).encode("utf-8", "backslashreplace"))
-    elif text := reports.attention(drop):
-        files.replace(claim.path / layout.ATTENTION, text.encode("utf-8", "backslashreplace"))
+    told = {
+        layout.REASON: reports.reason(drop, f"drop/{candidate.home}") if failed else "",
+        layout.ATTENTION: "" if failed else reports.attention(drop),
+    }
+    for name, text in told.items():
+        if text:
+            files.replace(claim.path / name, text.encode("utf-8", "backslashreplace"))
+        elif (claim.path / name).exists():  # of an earlier filing
+            files.remove_file(claim.path / name)
 
 
 def _free_place(claim: Claim, failed: bool) -> str:

@@ -114,7 +114,7 @@ def _give_back_sidecar(box: Layout, path: Path, key: bytes) -> Path:
         return box.drop / path.parent.parent.name
     drop = _said(path, key)
     if drop.candidate is None:
-        raise NotVouched("nobody knows where its sidecar was; move it back by hand")
+        raise NotVouched("its journal is not as this installation left it, so its sidecar has to be put back by hand, to its files")
     source = path / kept_name(drop.candidate.sidecar.path)
     target = box.drop / drop.candidate.folder / drop.candidate.sidecar.path
     if source.exists():

@@ -57,6 +57,7 @@ def test_only_what_is_missing_is_imported_when_a_failed_part_is_tried_again(lab:
     lab.check(5, sidecar_copies=1)
     assert lab.filed("failed") == []
     assert len(lab.filed("done")) == 2
+    assert not [path for folder in lab.filed("done") for path in folder.glob("REASON.txt")], "it says that what is done has failed"
     assert complete(lab) == ["1.tif", "2.tif", "3.tif", "4.tif", "5.tif"]
 
 
