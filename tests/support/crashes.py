@@ -83,7 +83,7 @@ def _server_likeness(packed: bytes) -> str:
         for one in server.filesets.values()
     ]
     late = [(one.session, one.token, one.do) for one in server.late]
-    return repr((sessions, filesets, server.targets, server.annotated, late, server.broken))
+    return repr((sessions, filesets, server.targets, server.annotated, server.made, late, server.broken))
 
 
 def pack(server: Server) -> bytes:
@@ -101,6 +101,7 @@ class Stage:
         self.folder = folder
         self.case = case
         self.user_bytes: Counter[bytes] = Counter()
+        self.pause = 0.0  # seconds that a drop of this stage is left alone
         self.disk = ModelDisk(folder)
         lab = self._fresh()
         lab.drop(*case.drop)
@@ -114,6 +115,18 @@ class Stage:
             else:
                 path.unlink()
         return Lab(self.folder)
+
+    def after_a_change(self) -> None:
+        """From now on it begins with a drop that was about to be taken when its user changed a file: it is put back, and taken later."""
+        seen: list[State] = []
+        self.life(self.first, lambda state, effects: seen.append(state))
+        state = next(state for state in seen if any(kinds and kinds[0][0] == "intent" for kinds in state.synced.values()))
+        name = next(name for name in self.case.drop[2] if name.endswith(".tif"))
+        path, was = next((path, content) for path, content in state.tree.items() if content is not None and path.endswith(f"/{name}"))
+        fresh = was[0] + b" again"
+        self.user_bytes = self.user_bytes - Counter([was[0]]) + Counter([fresh])
+        self.pause = 40.0
+        self.first = State({**state.tree, path: (fresh, was[1] + 10**9)}, state.server, {})
 
     def set_up(self, state: State) -> Lab:
         for path in self.folder.iterdir():
@@ -163,12 +176,18 @@ class Stage:
             observe.set_observer(observer)
             try:
                 lab.start()
-                lab.turns()
+                self._turns(lab)
             finally:
                 observe.set_observer(None)
         if last is not None:
             visit(*last)
         return lab
+
+    def _turns(self, lab: Lab) -> None:
+        lab.turns()
+        if self.pause:
+            lab.clock.forward(self.pause)
+            lab.turns()
 
     @staticmethod
     def _synced(disk: ModelDisk) -> dict[str, Story]:
@@ -193,7 +212,7 @@ class Stage:
 
         with told_before_each_command(before_command if land_at else None):
             lab.start()
-            lab.turns()
+            self._turns(lab)
         if land_at and lab.server.late:
             lab.server.land()
             lab.turns()
@@ -202,7 +221,13 @@ class Stage:
     def check(self, lab: Lab, synced: dict[str, Story]) -> None:
         lab.check(self.case.imported, sidecar_copies=self.case.copies)
         told = [one for one in promises.at_rest(lab) if "kept open" not in one]  # nobody looks after idle sessions in such a short life
-        told += unreadable(self.folder, synced) + _unreadable_messages(self.folder)
+        told += [f"{what} was made {count} times" for what, count in Counter(lab.server.made).items() if count > 1]
+        told += unreadable(self.folder, synced) + _half_written(self.folder)
+        told += [
+            f"the journal of {path.name} is not vouched for"
+            for path in (*lab.filed("done"), *lab.filed("failed"))
+            if not _vouched(lab, path)
+        ]
         assert not told, "\n".join(told)
 
 
@@ -218,14 +243,23 @@ def stories(root: Path) -> dict[str, list[Story]]:
     return found
 
 
-def _unreadable_messages(root: Path) -> list[str]:
+def _half_written(root: Path) -> list[str]:
+    """Files of ours, for people or programs, that are not whole."""
     found = []
-    for path in root.glob("box/inprogress/*/outbox/*.json"):
+    for path in (*root.glob("box/inprogress/*/outbox/*.json"), *root.glob("box/[df]*/*/*/*/request.json")):
         try:
             json.loads(path.read_bytes())
         except ValueError:
-            found.append(f"the message {path.name} is not readable")
+            found.append(f"the message or report {path.name} is not whole")
+    for path in root.glob("box/failed/*/*/*/REASON.txt"):
+        text = path.read_bytes()
+        if not text.endswith(b"\n") or b"\0" in text:
+            found.append(f"the report {path.name} is not whole")
     return found
+
+
+def _vouched(lab: Lab, folder: Path) -> bool:
+    return journal.vouched(journal.read_newest(folder), lab.daemons[0].identity().journal_key)
 
 
 def story(records: tuple[journal.Record, ...]) -> Story:

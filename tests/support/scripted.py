@@ -278,8 +278,13 @@ class ScriptedWorkers(Commands):
                 server.make_fileset(session, args["token"], args["meta"], args["client_paths"])
             case "commit":
                 one = server.filesets.get(fileset)
-                if one is not None and one.process and not one.committed and one.sent:
+                if one is not None and one.process and one.sent:
                     server.start_import(fileset)
+            case "target":
+                self._make_target(args["target"])  # it has looked already: what was made since is made again
+            case "annotate":
+                server.made += self._annotations(args)
+                server.annotated += [one for one in self._annotations(args) if one not in server.annotated]
             case "discard":
                 server.remove(args["fileset"])
             case "end_session":

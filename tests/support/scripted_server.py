@@ -83,6 +83,7 @@ class Server:
         self.filesets: dict[int, Stored] = {}
         self.targets: dict[tuple[str, str], int] = {}
         self.annotated: list[str] = []
+        self.made: list[str] = []  # every annotation and container, each time that it was made
         self.commands = 0
         self.cut: tuple[int, str] | None = None  # (number of the command, "before" | "after" | "late")
         self.late: list[Late] = []

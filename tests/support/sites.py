@@ -47,6 +47,8 @@ def site_of(path: str) -> Site:
 
 def role(path: str) -> str:
     """What it is in a box: `drop/jdoe`, `the claim`, `the claim/d`, `done/jdoe/MONTH` ..."""
+    if not path:
+        return "the folder of the state folder"
     parts = [_ID.sub("ID", part) for part in path.split("/")]
     parts = ["MONTH" if re.fullmatch(r"\d{4}-\d\d", part) else part for part in parts]
     text = "/".join(parts)
