@@ -14,7 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dropbox_import.daemon.check_secrets import check_secrets
-from dropbox_import.daemon.findings import CLOSED, Finding, may_take_over, me, user_name, user_number
+from dropbox_import.daemon.findings import (
+    CLOSED,
+    LEASE,
+    Finding,
+    how_to_get_capabilities,
+    me,
+    missing_capabilities,
+    user_name,
+    user_number,
+)
 from dropbox_import.disk import volumes
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.errors import DropboxImportError
@@ -167,6 +176,7 @@ def _check_users(box: Box, layout: Layout) -> Iterator[Finding]:
         yield from trouble
         if not trouble:
             yield Finding("ok", str(folder), "files can be taken from it")
+    yield from _check_capabilities(box, users)
 
 
 def _check_owner(box: Box, folder: Path) -> Iterator[Finding]:
@@ -186,13 +196,29 @@ def _check_owner(box: Box, folder: Path) -> Iterator[Finding]:
         yield Finding("warning", str(folder), f"belongs to {owner}, not to {folder.name}", f"Type: sudo chown {folder.name} {folder}")
     if facts.st_mode & 0o002 and not facts.st_mode & stat.S_ISVTX:
         yield Finding("warning", str(folder), "everybody can write into it", f"Type: sudo chmod o-w {folder}")
-    if wanted not in (None, os.geteuid()) and not may_take_over():
-        yield Finding(
-            "problem",
-            str(folder),
-            f"this account may not close the files of {folder.name} while they are imported",
-            "Run the daemon with AmbientCapabilities=CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE in its systemd unit.",
-        )
+
+
+def _check_capabilities(box: Box, users: list[Path]) -> Iterator[Finding]:
+    """What an ordinary account needs besides, to close other people's files while they are imported and to give them back."""
+    missing = missing_capabilities()
+    others = [folder.name for folder in users if _is_of_another(folder, by_name=box.check_file_owner)] if missing else []
+    if not others:
+        return
+    whose = ", ".join(others[:3]) + (f" and {len(others) - 3} others" if len(others) > 3 else "")
+    lacks = f"{' '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+    if set(missing) - {LEASE}:
+        sentence = f"this account may not close the files of {whose} while they are imported, nor give them back: {lacks}"
+        yield Finding("problem", f"box {box.path}", sentence, how_to_get_capabilities())
+        return
+    sentence = f"whether a file of {whose} is still being written cannot be asked, so that only quiet_period tells: {lacks}"
+    yield Finding("warning", f"box {box.path}", sentence, how_to_get_capabilities())
+
+
+def _is_of_another(folder: Path, *, by_name: bool) -> bool:
+    if sys.platform == "win32":
+        return False
+    me_number = os.geteuid()
+    return folder.stat().st_uid != me_number or (by_name and user_number(folder.name) not in (None, me_number))
 
 
 def _try_rename(source: Path, target: Path) -> OSError | None:

@@ -22,19 +22,32 @@ class Finding:
     hint: str = ""
 
 
-def may_take_over() -> bool:
-    """Whether this process may change owner and mode of other people's files."""
-    if sys.platform == "win32":
-        return True
-    if os.geteuid() == 0:
-        return True
+# By their numbers in linux/capability.h. The first three: closing other people's files and giving them back; the last: asking whether
+# somebody still writes one.
+_CAPABILITIES = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_FOWNER": 3, "CAP_LEASE": 28}
+LEASE = "CAP_LEASE"
+AMBIENT = f"AmbientCapabilities={' '.join(_CAPABILITIES)}"
+
+
+def missing_capabilities() -> tuple[str, ...]:
+    """Which of the service's capabilities this process has not; none where the system does not know them, or for root."""
+    if sys.platform == "win32" or os.geteuid() == 0:
+        return ()
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     except OSError:
-        return False
+        return tuple(_CAPABILITIES)
     effective = next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
-    chown, override, fowner = 1 << 0, 1 << 1, 1 << 3
-    return effective & (chown | override | fowner) == chown | override | fowner
+    return tuple(name for name, number in _CAPABILITIES.items() if not effective >> number & 1)
+
+
+def how_to_get_capabilities() -> str:
+    kept = ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in _CAPABILITIES)
+    as_service = f'setpriv --reuid={me()} --regid="$(id -g {me()})" --init-groups --inh-caps={kept} --ambient-caps={kept}'
+    return (
+        f"Type: sudo systemctl edit dropbox-import, and write below [Service]: {AMBIENT} - if it is there already, "
+        f"check with the rights of the service: sudo {as_service} dropbox-import check ..."
+    )
 
 
 def me() -> str:

@@ -79,7 +79,13 @@ def properties(config: ServerConfig) -> dict[str, str]:
     found |= {"IceSSL.VerifyPeer": "2", "IceSSL.CheckCertName": "1"}
     if config.ca_file is None:
         return found | {"IceSSL.UsePlatformCAs": "1"}
-    if not Path(config.ca_file).is_file():
+    try:
+        there = Path(config.ca_file).is_file()
+    except OSError as error:  # in a folder that we may not enter
+        raise ConfigError(
+            f"The certificate file {config.ca_file} cannot be read: {error.strerror}.", hint="Check omero.ca_file."
+        ) from error
+    if not there:
         raise ConfigError(f"The certificate file {config.ca_file} is not there.", hint="Check omero.ca_file.")
     return found | {"IceSSL.CAs": config.ca_file}
 
