@@ -180,7 +180,7 @@ class Pipeline:
     def _messages(self, active: Active) -> None:
         """N1: one message for the drop, and one for the administrator where something needs a look."""
         claim = active.claim
-        self._compare_again(claim)
+        claims.compare_again(claim)
         drop = claim.drop
         outbox = claim.box.outbox(self._shared.instance.name)
         request = drop.candidate.request if drop.candidate else None
@@ -194,15 +194,6 @@ class Pipeline:
             for path in written:  # who has the claim now tells it
                 files.remove_file(path)
             raise
-
-    @staticmethod
-    def _compare_again(claim: claims.Claim) -> None:
-        """A write handle that was open before the seal outlives it: what changed after the upload is told, never filed as plainly done."""
-        for state in claim.drop.good:
-            changed = claims.changed_since(claim, state.plan.files)
-            text = f"{', '.join(changed)} changed on disk after it was imported; OMERO has what was there before"
-            if changed and text not in claim.drop.attention:
-                claim.append(Record("attention", {"text": text}))
 
     def _file(self, active: Active) -> None:
         drop = active.claim.drop

@@ -179,6 +179,15 @@ def changed_since(claim: Claim, seen: Iterable[FileFacts]) -> list[str]:
     return changed
 
 
+def compare_again(claim: Claim) -> None:
+    """A write handle that was open before the seal outlives it: what changed after the upload is told, never filed as plainly done."""
+    for state in claim.drop.good:
+        changed = changed_since(claim, state.plan.files)
+        text = f"{', '.join(changed)} changed on disk after it was imported; OMERO has what was there before"
+        if changed and text not in claim.drop.attention:
+            claim.append(Record("attention", {"text": text}))
+
+
 def members_now(claim: Claim) -> tuple[FileFacts, ...]:
     """Every file below d/ as it is now. Raises NotAPlainFile, OSError."""
     return tuple(facts(claim.members, path.relative_to(claim.members).as_posix()) for path in files_below(claim.members))
