@@ -15,6 +15,7 @@ from typing import Any
 
 from dropbox_import.clock import Clock
 from dropbox_import.daemon.active import Active
+from dropbox_import.daemon.begun import Begun, name_of
 from dropbox_import.daemon.commands import Order
 from dropbox_import.daemon.orders import AdminOrder, Errand, OrderAnswer, carry_out
 from dropbox_import.daemon.peers import Peers
@@ -70,6 +71,7 @@ class BoxRunner:
         self._notices: tuple[str, ...] = ()
         self._trouble: DropboxImportError | None = None
         self._not_taken: dict[str, Waiting] = {}
+        self._begun = Begun()
         self.low = False  # less than min_free is free on its volume
         self.turning_since: float | None = None  # when the thread began what it is at, by the clock; None: it waits for something to happen
         self._stop = threading.Event()
@@ -322,7 +324,8 @@ class BoxRunner:
                 log.warning("%s", notice, extra={"step": "scan"})
         self._notices = (*found.notices, *low, *others)
         self._ready = deque(by_turns(found.ready))
-        names = {f"{one.folder}/{one.sidecar.path}" for one in found.ready}
+        names = {name_of(one) for one in found.ready}
+        self._begun.scanned(names)
         self._not_taken = {name: why for name, why in self._not_taken.items() if name in names}
 
     def _claim_some(self) -> None:
@@ -360,6 +363,7 @@ class BoxRunner:
                 self._cannot_read(name, error)
                 continue
             self._known.pop(name, None)
+            self._begun.add(claim)
             self.claims.found(claim)
         self.loaded = self.loaded or not (self._unread or self._known or not self.scans)
 
@@ -371,8 +375,8 @@ class BoxRunner:
 
     def _claim(self, candidate: Candidate) -> None:
         now = self._clock.monotonic()
-        name = f"{candidate.folder}/{candidate.sidecar.path}"
-        if self._pipeline.put_back.get(name, 0.0) > now:
+        name = name_of(candidate)
+        if self._pipeline.put_back.get(name, 0.0) > now or name in self._begun:
             return
         if not (self.layout.drop / name).exists():
             return  # another daemon was quicker; without this look a claim would be made and removed for each of its drops
@@ -389,4 +393,5 @@ class BoxRunner:
             log.warning("%s waits: %s", candidate.sidecar.path, trouble.sentence, extra={"owner": candidate.owner, "step": "claim"})
             return
         self._not_taken.pop(name, None)
+        self._begun.add(claim)
         self.claims.begin(claim)

@@ -114,7 +114,7 @@ def of_box(runner: Runner) -> Iterator[Trouble]:
     if trouble is not None:
         yield Trouble(f"box:{path}", trouble.sentence, trouble.hint)
         return
-    full = [why for _, why in runner.waits() if isinstance(why, DiskFull)]
+    full = [why for _, why in runner.waits() if why.kind == DiskFull.code]
     if runner.low:
         least = f"{runner.box.min_free / 1e9:.1f} GB"
         yield Trouble(f"full:{path}", f"less than {least} (min_free) is free on the volume of {path}, so nothing new is taken", _FULL_HINT)

@@ -1,0 +1,165 @@
+"""Trouble that no drop is to blame for, with a real box under a daemon's core: each is told once at its start and once at its end."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from dropbox_import.daemon.alerts import OUTBOX, Alerts, read_alerts
+from dropbox_import.daemon.troubles import Watch
+from dropbox_import.disk import observe
+from dropbox_import.errors import AccessDenied, DiskFull, DropboxImportError, ServerUnavailable
+from tests.support.lab import Lab
+from tests.support.office import ONE
+
+COMMANDS = ("open_session", "resolve", "look_up", "begin", "send", "commit", "poll", "confirm")
+
+
+class Watched:
+    def __init__(self, folder: Path, *, min_free: int = 0) -> None:
+        self.lab = Lab(folder, min_free=min_free)
+        self.state = self.lab.settings.state_dir
+        self.start()
+
+    def start(self) -> None:
+        self.lab.start()
+        shared = self.lab.shared
+        self.watch = Watch(Alerts(self.state, shared.clock), shared.outage, self.lab.daemons[0].runners, self.state, shared.clock)
+
+    def passes(self, seconds: float) -> None:
+        end = self.lab.clock.monotonic() + seconds
+        while self.lab.clock.monotonic() < end:
+            for runner in self.lab.runners:
+                runner.turn(0)
+            self.watch.tend()
+            self.lab.clock.forward(2.0)
+
+    def open(self) -> list[str]:
+        return [alert.sentence for alert in read_alerts(self.state)]
+
+    def told(self) -> Counter[str]:
+        return Counter(json.loads(path.read_bytes())["event"] for path in (self.state / OUTBOX).glob("*.json"))
+
+
+ONCE = Counter({"alert-begins": 1, "alert-ends": 1})
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServerUnavailable("OMERO cannot be reached", code="unreachable"),
+        DiskFull("The disk of the OMERO server is full", code="server-disk-full"),
+        AccessDenied("OMERO refuses the log-in", code="login"),
+    ],
+    ids=lambda error: error.kind,
+)
+def test_an_outage_of_omero_over_a_restart_is_one_alert_and_a_hundred_drops_make_no_more(tmp_path: Path, error: DropboxImportError) -> None:
+    house = Watched(tmp_path)
+    house.lab.server.refuse |= dict.fromkeys(COMMANDS, error)
+    for number in range(100):
+        house.lab.drop(f"{number}.yaml", ONE, {f"{number}.tif": b"image %d" % number})
+    house.passes(300)
+    assert house.open() == [f"OMERO cannot be used: {error.sentence}"]
+    house.start()
+    house.passes(300)
+    assert house.told() == {"alert-begins": 1}
+    house.lab.server.refuse.clear()
+    house.passes(200)
+    assert house.open() == []
+    assert house.told() == ONCE
+    house.lab.check(100)
+
+
+def test_a_share_that_is_away_is_one_alert(tmp_path: Path) -> None:
+    house = Watched(tmp_path)
+    house.passes(20)
+    away = tmp_path / "away"
+    house.lab.box.rename(away)
+    house.lab.box.mkdir()
+    house.passes(200)
+    (told,) = house.open()
+    assert "taken as not mounted" in told
+    house.start()
+    house.passes(200)
+    assert list(house.lab.box.iterdir()) == []
+    house.lab.box.rmdir()
+    away.rename(house.lab.box)
+    house.passes(120)
+    assert house.told() == ONCE
+
+
+def test_a_volume_with_too_little_room_is_one_alert(tmp_path: Path) -> None:
+    house = Watched(tmp_path, min_free=10**18)
+    house.lab.drop("a.yaml", ONE, {"a.tif": b"image"})
+    house.passes(400)
+    (told,) = house.open()
+    assert "(min_free) is free" in told
+    assert house.lab.claims() == []
+    assert house.told() == {"alert-begins": 1}
+
+
+def test_a_box_that_cannot_be_scanned_is_one_alert_and_still_shows_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = Watched(tmp_path)
+    house.passes(20)
+    runner = house.lab.runners[0]
+    with monkeypatch.context() as patch:
+
+        def denied() -> None:
+            raise PermissionError(errno.EACCES, "Permission denied", str(house.lab.layout.drop))
+
+        patch.setattr(runner._intake, "scan", denied)
+        beat = house.lab.layout.heartbeat(runner.instance.name)
+        before = beat.read_bytes()
+        house.passes(400)
+        (told,) = house.open()
+        assert "Permission denied" in told
+        assert beat.read_bytes() != before
+    house.passes(120)
+    assert house.told() == ONCE
+
+
+def test_each_drop_that_may_not_be_taken_is_one_alert(tmp_path: Path) -> None:
+    house = Watched(tmp_path)
+    for name in ("a", "b"):
+        house.lab.drop(f"{name}.yaml", ONE, {f"{name}.tif": name.encode()})
+
+    def observer(when: str, what: str, path: Path) -> None:
+        if (when, what) == ("before", "rename") and path.name in ("a.yaml", "b.yaml"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    observe.set_observer(observer)
+    try:
+        house.passes(200)
+        assert len(house.lab.claims()) == 2, "no scan begins one more"
+        house.start()
+        house.passes(100)
+        assert len(house.lab.claims()) == 2, "nor does a daemon that is started anew"
+    finally:
+        observe.set_observer(None)
+    assert len(house.open()) == 2
+    assert all("Permission denied" in told for told in house.open())
+    house.passes(200)
+    assert house.told() == {"alert-begins": 2, "alert-ends": 2}
+    house.lab.check(2)
+
+
+def test_a_file_that_stays_open_is_told_after_an_hour(tmp_path: Path) -> None:
+    house = Watched(tmp_path)
+    house.lab.drop("a.yaml", ONE, {"a.tif": b"image"})
+    with (house.lab.layout.drop / "jdoe" / "a.tif").open("ab"):
+        house.passes(300)
+        if house.lab.claims() or house.lab.filed("done"):
+            assert os.name != "posix", "seen on local disks"
+            return
+        assert house.open() == []
+        house.passes(3700)
+        (told,) = house.open()
+        assert "jdoe/a.yaml waits for long" in told
+    house.passes(120)
+    assert house.told() == ONCE
+    house.lab.check(1)
