@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -104,8 +104,9 @@ class RealRun:
 
     # --- the daemon ---------------------------------------------------------------------
 
-    def start(self, *dooms: str, once: bool = False, hurry: bool = True) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "tests.support.doomed", "run", "--config", str(self.config), *(["--once"] if once else [])]
+    def start(self, *dooms: str, once: bool = False, hurry: bool = True, under: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """`under`: a program that runs the daemon in its own place, as `strace -D` does."""
+        words = [*under, sys.executable, "-m", "tests.support.doomed", "run", "--config", str(self.config), *(["--once"] if once else [])]
         hidden = ("OMERO_PASSWORD", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM")
         kept = {name: value for name, value in os.environ.items() if name not in hidden}
         environment = kept | {"DOOM": " ".join(dooms), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"} | ({"HURRY": "1"} if hurry else {})
@@ -274,6 +275,10 @@ class RealRun:
             "select i.fileset, count(*), min(p.sha1), max(p.sha1) from Image i join Pixels p on p.image = i.id group by i.fileset"
         )
         assert all(count == 1 and low and not low.startswith("Pending") for _, count, low, _ in images), f"images: {images}"
+        borne: dict[int, Counter[str]] = defaultdict(Counter)
+        links = "ImageAnnotationLink l join Annotation a on a.id = l.child join Image i on i.id = l.parent"
+        for fileset, kind, count in self.ask(f"select i.fileset, a.kind, count(*) from {links} group by 1, 2"):
+            borne[fileset][str(kind)] = count
         kind_of = {f"{one.user}/{member}": one for one in self.drops for member in one.fine}
         for number, path in rows:
             wanted_kinds = {"CommentAnnotation": 1}
@@ -282,14 +287,7 @@ class RealRun:
                 wanted_kinds |= {"TagAnnotation": 1, "MapAnnotation": 1, "LongAnnotation": 1}
             if one.attached:
                 wanted_kinds |= {"FileAnnotation": 1}
-            kinds = Counter(
-                str(kind)
-                for (kind,) in self.ask(
-                    "select a.kind from ImageAnnotationLink l join Annotation a on a.id = l.child join Image i on i.id = l.parent "
-                    "where i.fileset = ?",
-                    [number],
-                )
-            )
+            kinds = borne[number]
             assert kinds == wanted_kinds, f"annotations of {path}: {kinds}"
         linked = self.ask("select i.id, count(l.id) from Image i left join DatasetImageLink l on l.child = i.id group by i.id")
         assert all(count == 1 for _, count in linked), f"in datasets: {linked}"
