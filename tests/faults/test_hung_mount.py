@@ -127,6 +127,7 @@ def test_the_other_box_goes_on_and_people_are_told(tmp_path: Path) -> None:
         assert run.terminate() == 0
 
 
+@pytest.mark.slow_faults
 def test_it_holds_all_uploads_and_the_other_box_gets_them(tmp_path: Path) -> None:
     with two_boxes(tmp_path) as boxes, counted("a mount hangs"):
         run = boxes.run
@@ -139,6 +140,7 @@ def test_it_holds_all_uploads_and_the_other_box_gets_them(tmp_path: Path) -> Non
         boxes.come_to_rest()
 
 
+@pytest.mark.slow_faults
 def test_the_daemon_ends_when_it_is_told_to(tmp_path: Path) -> None:
     with two_boxes(tmp_path) as boxes, counted("a mount hangs"):
         run = boxes.run
@@ -151,6 +153,7 @@ def test_the_daemon_ends_when_it_is_told_to(tmp_path: Path) -> None:
         boxes.come_to_rest()
 
 
+@pytest.mark.slow_faults
 def test_started_while_the_mount_hangs(tmp_path: Path) -> None:
     with two_boxes(tmp_path) as boxes, counted("a mount hangs"):
         run = boxes.run
@@ -166,6 +169,7 @@ def test_started_while_the_mount_hangs(tmp_path: Path) -> None:
         assert run.terminate() == 0
 
 
+@pytest.mark.slow_faults
 def test_a_run_that_ends_by_itself_does_not_wait_for_it(tmp_path: Path) -> None:
     with two_boxes(tmp_path) as boxes, counted("a mount hangs"):
         run = boxes.run

@@ -53,6 +53,16 @@ def finish(run: RealRun) -> None:
     run.check_sessions()
 
 
+def test_an_importer_stands_still(tmp_path: Path) -> None:
+    with real_run(tmp_path) as run, counted("SIGSTOP of importer", "in verifyUpload"):
+        run.start()
+        run.drop("one", fine=2)
+        run.in_call("verifyUpload", 1)
+        stand_still(run.workers("importer"), LONGER)
+        finish(run)
+
+
+@pytest.mark.slow_faults
 def test_each_of_them_stands_still_once(tmp_path: Path) -> None:
     with real_run(tmp_path) as run, counted("SIGSTOP of daemon and workers", points=3):
         run.start()

@@ -30,6 +30,8 @@ WRONG = {
 COLUMNS = ("lost", "imported twice", "stuck", "wrongly told", "left behind")
 # Without one of these `make faults` was not whole. Who adds a kind of fault adds it here.
 EXPECTED = (
+    "SIGSTOP of importer",
+    "a box does not answer",
     "OMERO is gone for a while, with its sessions",
     "OMERO misbehaves in a call",
     "a call hangs",
