@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import queue
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -45,7 +46,7 @@ def give(state_dir: Path, order: AdminOrder) -> None:
         owner = folder.stat()
         part = folder / f".{order.id}.part"
         files.write_new(part, order.encoded(), 0o600)
-        if os.name == "posix" and owner.st_uid != os.geteuid():  # root gives it: the daemon must be able to read and remove it
+        if sys.platform != "win32" and owner.st_uid != os.geteuid():  # root gives it: the daemon must be able to read and remove it
             files.give_dir(part, owner.st_uid, owner.st_gid)
         files.rename(part, folder / f"{order.id}.json")
         files.sync_dir(folder)
