@@ -186,7 +186,8 @@ def open_session(config: ServerConfig, clock: Clock, owner: str, group: str | in
         person = find_person(client, owner)
         place = choose_group(client, owner, groups_of(client, owner), group)
         principal = omero.sys.Principal(person.login, place.name, "User", None)
-        service = client.getSession().getSessionService()
+        with calling("asking for OMERO's sessions"):
+            service = client.getSession().getSessionService()
         try:
             with calling(f'opening a session for "{owner}"', changes=True):
                 made = service.createSessionWithTimeouts(principal, 0, IDLE_MS)
@@ -253,7 +254,9 @@ def end_session(config: ServerConfig, number: int) -> None:
         _must_be_over(config, number)
         return
     with connection.service_login(config) as client:
-        _close_until_gone(client.getSession().getSessionService(), record.uuid)
+        with calling("asking for OMERO's sessions"):
+            service = client.getSession().getSessionService()
+        _close_until_gone(service, record.uuid)
     records.remove(config.sessions_dir, number)
 
 

@@ -79,7 +79,7 @@ def _make(session: OwnerSession, kind: Kind, place: Place, ref: ContainerRef, pr
         with calling(f'making the {kind.lower()} "{name}"', changes=True):
             ours = _save(session, kind, ref, project)
     except DropboxImportError as error:
-        if error.kind == "refused" and project is not None and not session.ask(queries.PROJECT_BY_ID, p=project):
+        if error.kind == "refused" and project is not None and not _is_there(session, project):
             raise _Again from error
         raise
     # somebody else may have made one at the same moment: all of them settle on the same one
@@ -92,6 +92,11 @@ def _make(session: OwnerSession, kind: Kind, place: Place, ref: ContainerRef, pr
     elif ours in same:
         remove_if_empty(session, kind, ours)
     return winner
+
+
+def _is_there(session: OwnerSession, project: int) -> bool:
+    with calling(f"looking up project {project}"):
+        return bool(session.ask(queries.PROJECT_BY_ID, p=project))
 
 
 def _save(session: OwnerSession, kind: Kind, ref: ContainerRef, project: int | None) -> int:

@@ -62,6 +62,7 @@ def judge(run: RealRun, kind: str, where: str, points: int = 1) -> None:
     with tally.counted(kind, where, points):
         run.rest(120)
         run.check()
+        assert "a bug: " not in run.log.read_text(), f"told as a bug: {run.tail()}"
 
 
 def to_fail(dropped: Dropped) -> None:

@@ -127,3 +127,15 @@ def test_a_save_whose_answer_is_lost_makes_nothing_twice(server: Server, one: Im
     kept = held.ask("select l.id from ImageAnnotationLink l where l.parent.id=:i", i=images[0]["id"])
     assert len(kept) == 2
     assert len(held.ask("select t.id from TagAnnotation t where t.textValue=:t", t=one.submission)) == 1
+
+
+@pytest.mark.parametrize("command", ["open_session", "end_session"])
+def test_a_connection_lost_at_the_door_is_no_bug_of_ours(server: Server, one: Import, command: str) -> None:
+    """Every call of a run was cut: at this one Ice's own exception came through, and was logged as a mistake of the program."""
+    _faults(server, {"operation": "getSessionService", "do": "cut-before"})
+    given: dict[str, Any] = {"owner": "alice"} if command == "open_session" else {"session": one.session}
+    with pytest.raises(ServerUnavailable) as lost:
+        one.driver.do(command, **given)
+    assert lost.value.kind == "connection-lost"
+    _faults(server)
+    one.driver.do(command, **given)
