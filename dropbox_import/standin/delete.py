@@ -143,7 +143,7 @@ class Plan:
         return dict(deleted)
 
 
-@behaviour("read omero-blitz slice/omero/cmd/Graphs.ice ChildOption: things of an excluded type stay, the links to them go")
+@behaviour("read omero-blitz slice/omero/cmd/Graphs.ice ChildOption: no children of an excluded type; that the links to them go is assumed")
 def excluded(request: Any) -> frozenset[str]:
     return frozenset(name for option in request.childOptions or [] for name in option.excludeType or [])
 
