@@ -13,7 +13,7 @@ from typing import NoReturn
 from dropbox_import.clock import Clock
 from dropbox_import.disk import files, seal
 from dropbox_import.disk.facts import NotAPlainFile, facts
-from dropbox_import.errors import ClaimTaken, ShareUnavailable
+from dropbox_import.errors import ClaimTaken, JournalDamaged, ShareUnavailable
 from dropbox_import.model import FileFacts
 from dropbox_import.plain import from_plain
 from dropbox_import.spool import layout
@@ -149,8 +149,11 @@ def tree(folder: Path) -> Iterator[Path]:
 def remove(claim: Claim) -> None:
     """Remove a claim that holds nothing of the user's: our own files, the copies of references, empty folders.
 
-    Raises OSError, and leaves the rest, if more is in it.
+    Raises OSError, and leaves the rest, if more is in it; JournalDamaged, and touches nothing, if the journal says nothing
+    and more is in it.
     """
+    if claim.drop.candidate is None and (trouble := without_a_story(claim.path)):
+        raise JournalDamaged(trouble, hint="look at the folder; the drop is held and nothing of it is touched")
     for folder in (claim.path / layout.REFERENCES, claim.path / layout.EARLIER, claim.members):
         if folder.is_dir():
             for path in tree(folder):
@@ -164,6 +167,15 @@ def remove(claim: Claim) -> None:
     for segment in segments(claim.path):
         files.remove_file(segment)
     files.remove_dir(claim.path)
+
+
+def without_a_story(path: Path) -> str:
+    """What is wrong with a claim whose journal says nothing, if files are in it that somebody moved there; "" for an empty claim."""
+    members = path / layout.MEMBERS
+    known = {layout.REQUEST, layout.MEMBERS, layout.REFERENCES, *(segment.name for segment in segments(path))}
+    if files_below(members) or any(one.name not in known for one in path.iterdir()):
+        return "the journal is damaged: it does not say where the files beside it came from"
+    return ""
 
 
 def changed_since(claim: Claim, seen: Iterable[FileFacts]) -> list[str]:

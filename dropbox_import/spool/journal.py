@@ -134,6 +134,7 @@ class Journal:
         self.unsure = False  # a sync failed: what this file shows may not be on the disk
         self._stale = False  # something else than `records` may be in the file
         self._clock = clock
+        self._torn: int | None = None  # where the torn tail begins
 
     @classmethod
     def create(cls, folder: Path, clock: Clock) -> Journal:
@@ -143,17 +144,18 @@ class Journal:
 
     @classmethod
     def open(cls, folder: Path, clock: Clock) -> Journal | None:
-        """Read the newest segment and cut a torn tail; None where there is no journal. Raises JournalDamaged, OSError."""
+        """Read the newest segment; None where there is no journal. Raises JournalDamaged, OSError.
+
+        A torn tail is cut before the next append.
+        """
         found = segments(folder)
         if not found:
             return None
         raw = found[-1].read_bytes()
         records, good = read(raw, found[-1].name)
-        if good < len(raw):
-            with Appender(found[-1], create=False) as appender:
-                appender.truncate(good)
-                appender.sync()
-        return cls(found[-1], clock, records)
+        journal = cls(found[-1], clock, records)
+        journal._torn = good if good < len(raw) else None
+        return journal
 
     def append(self, records: Iterable[Record], *, sync: bool = True) -> None:
         """Write the records with one sync for all.
@@ -164,6 +166,10 @@ class Journal:
             raise OSError(errno.EIO, "it could not be written before, and is to be read anew first", str(self.path))
         fresh = self._numbered(records, 0)
         with Appender(self.path, create=False) as appender:
+            if self._torn is not None:
+                appender.truncate(self._torn)
+                appender.sync()
+                self._torn = None
             self._stale = True
             appender.append(b"".join(encode(record) for record in fresh))
             if sync:

@@ -50,6 +50,7 @@ class Case:
     drop: tuple[str, str, dict[str, bytes]]
     imported: int
     copies: int = 0
+    also: tuple[tuple[str, str, dict[str, bytes]], ...] = ()  # drops beside it
 
 
 CASES = {
@@ -104,7 +105,8 @@ class Stage:
         self.pause = 0.0  # seconds that a drop of this stage is left alone
         self.disk = ModelDisk(folder)
         lab = self._fresh()
-        lab.drop(*case.drop)
+        for drop in (case.drop, *case.also):
+            lab.drop(*drop)
         self.user_bytes = lab.user_bytes
         self.first = State(ModelDisk.of(folder).now(), pack(lab.server))
 

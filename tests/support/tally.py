@@ -45,6 +45,8 @@ EXPECTED = (
     "a call of an import is cut, cut-before",
     "a call of an import is cut, late",
     "a filed folder is put back",
+    "a bit of a journal is another one",
+    "a journal is cut at a byte",
     "a real importer is killed at a record",
     "a program is still writing",
     "a real importer is killed in a call of the server",

@@ -1,0 +1,119 @@
+"""Whatever happens to the bytes of a journal: nothing lost, nothing imported twice, the other drops go on.
+
+At each record of a drop's life the journal is cut at a byte, or one bit of it is another one. A journal that can be seen to be damaged
+holds its drop: that is told, and nothing of the claim is touched. One that reads like an earlier one goes on from there, because OMERO
+knows the rest.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dropbox_import.errors import JournalDamaged
+from dropbox_import.spool import journal
+from dropbox_import.spool.survey import survey
+from tests.support.crashes import CASES, PARTLY, Case, Stage, State, as_on_a_share, quick_folder
+from tests.support.lab import Lab
+from tests.support.modeldisk import Tree
+from tests.support.tally import ALL, STRIDE, counted
+
+OTHER = ("other.yaml", "target: {dataset: HeLa}\n", {"other.tif": b"of another drop"})
+FUZZED = {"partly": Case(PARTLY, 2, 1, (OTHER,)), "one": replace(CASES["one"], imported=2, also=(OTHER,))}
+
+pytestmark = [pytest.mark.timeout(3600 if ALL else 120), pytest.mark.faults(minutes=5)]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with as_on_a_share(), quick_folder() as found:
+        yield found
+
+
+def lives(stage: Stage) -> Iterator[tuple[State, str]]:
+    """A state for each content that a journal of the drop has in its life, and where that journal is."""
+    states: list[State] = []
+    stage.life(stage.first, lambda state, effects: states.append(state))
+    seen = set()
+    for state in states:
+        for path, content in state.tree.items():
+            mine = content is not None and b'"other.tif"' not in content[0] and path.startswith("box/inprogress/")
+            if mine and content is not None and path.endswith("/journal.jsonl") and content[0] and content[0] not in seen:
+                seen.add(content[0])
+                yield state, path
+
+
+def truncations(raw: bytes, rng: random.Random) -> Iterator[bytes]:
+    """At each end of a line, and at three places in each line."""
+    begin = 0
+    while begin < len(raw):
+        end = raw.index(b"\n", begin)
+        for cut in {begin, begin + 1, rng.randrange(begin, end), end}:
+            yield raw[:cut]
+        begin = end + 1
+
+
+def flips(raw: bytes, rng: random.Random) -> Iterator[bytes]:
+    """One bit in each line, and one in the end of the last line."""
+    begin = 0
+    while begin < len(raw):
+        end = raw.index(b"\n", begin)
+        yield flipped(raw, rng.randrange(begin, end), rng)
+        begin = end + 1
+    yield flipped(raw, len(raw) - 1, rng)
+
+
+def flipped(raw: bytes, place: int, rng: random.Random) -> bytes:
+    return raw[:place] + bytes([raw[place] ^ 1 << rng.randrange(8)]) + raw[place + 1 :]
+
+
+def is_damaged(claim: Path) -> bool:
+    try:
+        return journal.read_newest(claim) == ()
+    except JournalDamaged:
+        return True
+
+
+@pytest.mark.parametrize("how", [truncations, flips])
+@pytest.mark.parametrize("case", FUZZED)
+def test_a_journal_of_which_bytes_are_gone_or_wrong_loses_nothing_and_imports_nothing_twice(folder: Path, case: str, how) -> None:  # type: ignore[no-untyped-def]
+    stage, rng = Stage(folder, FUZZED[case]), random.Random(f"{case} {how.__name__}")
+    kind = "a journal is cut at a byte" if how is truncations else "a bit of a journal is another one"
+    tried: set[bytes] = set()
+    for number, (state, path) in enumerate(list(lives(stage))):
+        content = state.tree[path]
+        assert content is not None
+        damaged = [one for one in how(content[0], rng) if one not in tried]
+        tried.update(damaged if how is flips else ())
+        for raw in damaged if ALL else damaged[number % STRIDE :: STRIDE * 9]:
+            with counted(kind, f"{case}, record {number + 1}, {len(raw)} of {len(content[0])} bytes"):
+                tree = {**state.tree, path: (raw, 0)}
+                judge(stage, stage.rest(replace(state, tree=tree, synced={})), tree, path)
+
+
+def judge(stage: Stage, lab: Lab, before: Tree, path: str) -> None:
+    everything = [each for each in lab.files_below(lab.box) if "outbox" not in each.parts]
+    found = Counter(each.read_bytes() for each in everything)
+    lost = [data for data in stage.user_bytes if not found[data]]
+    assert not lost, f"lost: {lost}"
+    complete = Counter(one for each in lab.server.complete() for one in each.paths)
+    assert all(count == 1 for count in complete.values()), f"imported twice: {complete}"
+    assert not lab.server.broken, lab.server.broken
+    assert [each for each in lab.filed("done") if each.name.startswith("other__")], "stuck: another drop was held up"
+    claim = path.rpartition("/")[0]
+    if not (stage.folder / claim).is_dir():
+        if not (stage.folder / f"{claim}.failed").is_dir():
+            stage.check(lab, {})
+        return
+    # It is held: told, and as it was.
+    told = [one for one in survey([lab.box]) if one.id == claim.rpartition("/")[2].removesuffix(".failed") and one.why]
+    assert told, f"{claim} is held, and nobody is told why"
+    assert is_damaged(stage.folder / claim), "stuck, though its journal is not damaged"
+    now = {each.relative_to(stage.folder).as_posix(): each.read_bytes() for each in lab.files_below(stage.folder / claim)}
+    was = {each: content[0] for each, content in before.items() if each.startswith(f"{claim}/") and content is not None}
+    assert now == was, f"stuck: the held claim was touched: {sorted(set(now.items()) ^ set(was.items()))}"
