@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import platform
@@ -23,7 +22,6 @@ from dropbox_import.daemon.pipeline import Pipeline
 from dropbox_import.daemon.sessions import Held
 from dropbox_import.daemon.shared import Shared
 from dropbox_import.daemon.working import SHOWN, WorkingSet, by_turns
-from dropbox_import.disk import files
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.disk.volumes import free_bytes
 from dropbox_import.errors import ClaimTaken, DropboxImportError, JournalDamaged, Rejected, ShareUnavailable, TryLater
@@ -250,13 +248,14 @@ class BoxRunner:
     # --- the box ------------------------------------------------------------------------
 
     def _gone(self) -> ShareUnavailable | None:
-        """Why the box is not to be touched now: its marker is missing. Looked at once in each turn.
+        """Why the box is not to be touched now: its marker is missing, or somebody has our name. Looked at once in each turn.
 
         A claim that cannot be seen must not be taken for an empty one, nor anything be made in its place.
         """
         if self._here is None:
             try:
                 read_marker(self.box.path)
+                self.peers.alone()
                 self._here = (None,)
             except ShareUnavailable as error:
                 self._here = (error,)
@@ -295,8 +294,9 @@ class BoxRunner:
         try:
             if self._gone() is not None:
                 return
-            text = json.dumps(facts).encode()
-            files.replace(self.layout.heartbeat(self._shared.instance.name), text, durable=False)
+            self.peers.beat(facts)
+        except ShareUnavailable as error:
+            self._here = (error,)
         except OSError as error:
             log.debug("no heartbeat can be written: %s", error, extra={"step": "heartbeat"})
 

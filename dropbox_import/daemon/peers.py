@@ -6,13 +6,17 @@ Silence permits nothing by itself. It is told, and an administrator decides (`dr
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from dropbox_import.clock import Clock
+from dropbox_import.disk import files
+from dropbox_import.errors import ShareUnavailable
 from dropbox_import.spool import layout
 from dropbox_import.spool.identity import Instance
 from dropbox_import.spool.layout import Layout
@@ -48,7 +52,39 @@ class Peers:
         self._peers: dict[str, _Peer] = {}
         self._last: float | None = None
         self._told: frozenset[str] = frozenset()
+        self._run = f"{clock.token_bits(40):010x}"
+        self._beaten = False
+        self._twin: ShareUnavailable | None = None
         self.notices: tuple[str, ...] = ()
+
+    def beat(self, facts: Mapping[str, object]) -> None:
+        """Write our own heartbeat. Raises OSError, and ShareUnavailable once another process was seen to write it too."""
+        path = self._box.heartbeat(self._instance.name)
+        if self._beaten:  # what lies there before our first one is our predecessor's
+            with contextlib.suppress(OSError):
+                self._compare(_read(path))
+        self.alone()
+        files.replace(path, json.dumps({**facts, "run": self._run}).encode(), durable=False)
+        self._beaten = True
+
+    def alone(self) -> None:
+        """Raises ShareUnavailable when another daemon was seen at work under our name: then this one touches nothing until it is restarted.
+
+        It happens where a whole machine was copied. Who sees it first stops; the other one goes on, and somebody must decide.
+        """
+        if self._twin is not None:
+            raise self._twin
+
+    def _compare(self, raw: bytes | None) -> None:
+        try:
+            facts = json.loads(raw or b"{}")
+            run, who = str(facts.get("run", self._run)), f"process {facts.get('pid')} on {facts.get('host')}"
+        except (ValueError, AttributeError):
+            return
+        if run != self._run:
+            sentence = f"another daemon with our identity {self._instance.name} works in {self._box.box} ({who}); two would import twice"
+            hint = "Stop one of the two for good, give it an empty state_dir of its own, and start this one again."
+            self._twin = ShareUnavailable(sentence, hint=hint, code="identity-twice")
 
     def alive(self, instance: str) -> bool | None:
         """Whether that instance gives signs of life in this box; None before it was observed for three of its intervals."""

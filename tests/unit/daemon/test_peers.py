@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dropbox_import.daemon.peers import Peers
+from dropbox_import.errors import ShareUnavailable
 from dropbox_import.spool.identity import Instance
 from dropbox_import.spool.layout import Layout, create_box, new_id
 from tests.support.clocks import HandClock
@@ -214,3 +215,30 @@ def test_an_instance_that_is_gone_with_all_it_had_is_forgotten(desk: Desk) -> No
     desk.box.instance(OTHER).rmdir()
     desk.watch(5)
     assert desk.peers.alive(OTHER) is None
+
+
+def test_two_daemons_with_one_identity_are_noticed_and_one_of_them_stops(desk: Desk, tmp_path: Path) -> None:
+    """A machine was copied with all that is on it: neither the place of the state folder nor the machine's id tells."""
+    desk.peers.beat({"pid": 1, "host": "east"})
+    desk.peers.beat({"pid": 1, "host": "east"})
+    copy = desk.fresh(tmp_path)
+    copy.beat({"pid": 2, "host": "west"})
+    with pytest.raises(ShareUnavailable, match=r"process 2 on west.*twice"):
+        desk.peers.beat({"pid": 1, "host": "east"})
+    with pytest.raises(ShareUnavailable):
+        desk.peers.alone()
+    copy.beat({"pid": 2, "host": "west"})
+    copy.alone()
+    desk.fresh(tmp_path).alone()
+
+
+def test_a_restart_and_a_damaged_heartbeat_are_no_second_daemon(desk: Desk, tmp_path: Path) -> None:
+    desk.peers.beat({})
+    again = desk.fresh(tmp_path)
+    again.beat({})
+    for text in (b"", b"[]", b"{", b'{"pid": 1}'):
+        desk.box.heartbeat("lab-0000ffff").write_bytes(text)
+        again.beat({})
+    desk.box.heartbeat("lab-0000ffff").unlink()
+    again.beat({})
+    again.alone()
