@@ -41,7 +41,7 @@ def reachable(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
     def look(box: Path) -> None:
         for folder in (box, box / "inprogress", box / "drop"):
             try:
-                os.listdir(folder)
+                _list(folder)
             except OSError:
                 continue
         answered.add(box)
@@ -55,6 +55,10 @@ def reachable(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
     there = frozenset(answered)
     hung = tuple(str(box.path) for box in settings.boxes if box.path not in there)
     return replace(settings, boxes=tuple(box for box in settings.boxes if box.path in there)), hung
+
+
+def _list(folder: Path) -> list[str]:
+    return os.listdir(folder)
 
 
 def life(settings: Settings) -> dict[str, tuple[Heartbeat, ...]]:

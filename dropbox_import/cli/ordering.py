@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dropbox_import.cli import terminal
-from dropbox_import.cli.drops import STATUS_FILE
+from dropbox_import.cli.drops import EVERY, STATUS_FILE, all_drops, life, reachable
 from dropbox_import.cli.exits import Exit
 from dropbox_import.clock import SystemClock
 from dropbox_import.daemon.order_files import answer_to, give, take_answer
@@ -48,11 +48,12 @@ def order_all(settings: Settings, do: str, wanted: Sequence[tuple[str, str]], wa
         give(settings.state_dir, order)
     running = daemon_runs(settings.state_dir)
     given = _wait_for(settings.state_dir, orders, wait if running else 0.0)
+    gone = away(settings) if any(one.answer is None for one in given) else []
     if output == "json":
-        terminal.say(json.dumps({"orders": [_as_json(one, running) for one in given]}, indent=2))
+        terminal.say(json.dumps({"orders": [_as_json(one, running, gone) for one in given]}, indent=2))
     else:
         for one in given:
-            show(one, running)
+            show(one, running, gone)
     if any(not result.ok for one in given if one.answer for result in one.answer.results):
         return Exit.FAILED
     return Exit.WAITS if running and any(one.answer is None for one in given) else Exit.OK
@@ -100,10 +101,10 @@ def _wait_for(state_dir: Path, orders: Sequence[AdminOrder], seconds: float) -> 
 # --- showing ---------------------------------------------------------------------------
 
 
-def show(given: Given, running: bool) -> None:
+def show(given: Given, running: bool, gone: Sequence[str]) -> None:
     """One line for each drop, and below it what to know or do."""
     if given.answer is None:
-        terminal.tell(f"{given.order.do} {_shown(given.order.about)}: {not_yet(given.order, running)}")
+        terminal.tell(f"{given.order.do} {_shown(given.order.about)}: {not_yet(given.order, running, gone)}")
         return
     for result in given.answer.results:
         head = terminal.visible(result.about or given.order.id)
@@ -123,12 +124,10 @@ def _below(result: Result, do: str) -> None:
         (terminal.say if result.ok else terminal.tell)(f"  {terminal.visible(result.hint)}")
 
 
-def not_yet(order: AdminOrder, running: bool) -> str:
-    """Why there is no answer yet, and what becomes of the order."""
-    try:
-        read_marker(Path(order.box))
-    except ShareUnavailable:
-        return f"{order.box} is not there (not mounted?). The order waits until it is; `dropbox-import status` lists it."
+def not_yet(order: AdminOrder, running: bool, gone: Sequence[str]) -> str:
+    """Why there is no answer yet, and what becomes of the order. `gone` are the boxes that cannot be seen."""
+    if order.box in gone:
+        return f"{order.box} cannot be seen (not mounted?). The order waits until it can; `dropbox-import status` lists it."
     if not running:
         return "no daemon is running. The order is carried out at the next start; `dropbox-import status` lists it until then."
     if order.do == "adopt":
@@ -140,10 +139,10 @@ def _shown(about: Sequence[str]) -> str:
     return ", ".join(about[:3]) + (f" and {len(about) - 3} more" if len(about) > 3 else "")
 
 
-def _as_json(given: Given, running: bool) -> dict[str, Any]:
+def _as_json(given: Given, running: bool, gone: Sequence[str]) -> dict[str, Any]:
     told = {"id": given.order.id, "do": given.order.do, "box": given.order.box, "about": list(given.order.about)}
     if given.answer is None:
-        return told | {"state": "waits", "says": not_yet(given.order, running), "results": []}
+        return told | {"state": "waits", "says": not_yet(given.order, running, gone), "results": []}
     good = all(result.ok for result in given.answer.results)
     return told | {"state": "done" if good else "refused", "says": "", "results": [asdict(result) for result in given.answer.results]}
 
@@ -153,10 +152,10 @@ def _as_json(given: Given, running: bool) -> dict[str, Any]:
 
 def find(settings: Settings, wanted: Sequence[str]) -> list[tuple[str, str]]:
     """Box and id of each drop that is meant. Raises Rejected for one that is not there, unless it may lie in a box that is away."""
-    from dropbox_import.cli.drops import EVERY, all_drops, life
     from dropbox_import.cli.show import pick
 
-    drops = all_drops(settings, life(settings), newest=EVERY)
+    there, _ = reachable(settings)
+    drops = all_drops(there, life(there), newest=EVERY)
     found = []
     for word in wanted:
         try:
@@ -171,9 +170,10 @@ def find(settings: Settings, wanted: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def away(settings: Settings) -> list[str]:
-    """The boxes that cannot be seen now."""
-    gone = []
-    for box in settings.boxes:
+    """The boxes that cannot be seen now: not mounted, or their volume hangs."""
+    there, hung = reachable(settings)
+    gone = [*hung]
+    for box in there.boxes:
         try:
             read_marker(box.path)
         except ShareUnavailable:

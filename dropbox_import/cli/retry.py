@@ -40,7 +40,7 @@ def retry(drops: tuple[str, ...], all_failed: bool, box: Path | None, config: Pa
         raise click.UsageError("Name the drops, or say --all-failed.")
     if box is not None and not all_failed:
         raise click.UsageError("--box goes with --all-failed.")
-    from dropbox_import.cli.drops import EVERY, all_drops, life
+    from dropbox_import.cli.drops import EVERY, all_drops, life, reachable
     from dropbox_import.cli.ordering import find, order_all
     from dropbox_import.errors import ConfigError
 
@@ -49,7 +49,10 @@ def retry(drops: tuple[str, ...], all_failed: bool, box: Path | None, config: Pa
         return order_all(settings, "retry", find(settings, drops), wait, output)
     if box is not None and box not in [one.path for one in settings.boxes]:
         raise ConfigError(f"{box} is no box of {config}", hint=f"There are: {', '.join(str(one.path) for one in settings.boxes)}")
-    failed = [one for one in all_drops(settings, life(settings), newest=EVERY) if one.state is DropState.FAILED]
+    there, hung = reachable(settings)
+    for gone in hung:
+        terminal.tell(f"{gone}: its volume does not answer, so nothing of it is tried again.")
+    failed = [one for one in all_drops(there, life(there), newest=EVERY) if one.state is DropState.FAILED]
     wanted = [(one.box, one.id) for one in failed if box is None or one.box == str(box)]
     if not wanted:
         terminal.tell("Nothing is in failed/.")

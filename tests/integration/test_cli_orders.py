@@ -287,6 +287,32 @@ def test_what_the_daemon_has_noticed_is_shown_while_it_runs(site: Site) -> None:
     assert len(json.loads(site.run("status", "--output", "json").stdout)["notices"]) == 7
 
 
+def test_no_command_hangs_with_a_box_whose_volume_hangs(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dropbox_import.cli import drops
+
+    drop_id, answers = site.fail(), threading.Event()
+
+    def hangs(folder: Path) -> list[str]:
+        answers.wait(20)
+        return os.listdir(folder)
+
+    monkeypatch.setattr(drops, "_ANSWERS_WITHIN", 0.1)
+    monkeypatch.setattr(drops, "_list", hangs)
+    try:
+        site.begin()
+        told = site.run("status")
+        assert told.exit_code == 5
+        assert "its volume does not answer" in told.stderr
+        assert json.loads(site.run("status", "--output", "json").stdout)["hung"] == [str(site.lab.box)]
+        assert "does not answer" in site.run("show", drop_id).stderr
+        assert "does not answer" in site.run("retry", "--all-failed").stderr
+        site.end()
+        waits = site.run("retry", drop_id)
+        assert "The order waits" in waits.stderr
+    finally:
+        answers.set()
+
+
 # --- who may -----------------------------------------------------------------------------
 
 
