@@ -10,6 +10,7 @@ import pytest
 
 from dropbox_import.daemon.order_files import BAD, FOLDER, answer_to, give, take_answer, waiting_orders
 from dropbox_import.daemon.orders import AdminOrder, OrderAnswer
+from dropbox_import.disk import observe
 from dropbox_import.errors import ConfigError, ServerUnavailable
 from tests.support.office import ONE, Office
 
@@ -277,3 +278,29 @@ def test_answers_that_nobody_came_for_are_tidied_up(office: Office) -> None:
     assert answer_to(office.state, "x") == OrderAnswer("x", "retry", ())
     office.work(1)
     assert not old.exists()
+
+
+@pytest.mark.parametrize("do", ["retry", "discard", "retry a changed one"])
+def test_an_order_is_removed_only_when_its_effect_is_on_the_disk(office: Office, do: str) -> None:
+    """Each new name has been synced with its folder before the order goes: a power cut brings back both or none."""
+    drop_id = office.fail_one()
+    if "changed" in do:
+        (office.filed("failed") / "bad.yaml").write_text(ONE + "tags: [x]\n")
+    number = office.leave(do.split()[0], drop_id)
+    log: list[tuple[str, Path]] = []
+
+    def observer(when: str, what: str, path: Path) -> None:
+        if when == "after":
+            log.append((what, path))
+
+    observe.set_observer(observer)
+    try:
+        office.work(3)
+    finally:
+        observe.set_observer(None)
+    removed = log.index(("remove_file", office.state / FOLDER / f"{number}.json"))
+    named = [(at, path) for at, (what, path) in enumerate(log[:removed]) if what in ("rename", "replace", "make_dir")]
+    named = [(at, path) for at, path in named if not path.name.startswith(".heartbeat")]
+    assert len(named) >= 2, "the effect and the answer"
+    for at, path in named:
+        assert ("sync_dir", path.parent) in log[at:removed], path
