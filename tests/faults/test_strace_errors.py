@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.straced import CASES, Call, Ended, Zygote, changing, lab_with, zygote
+from tests.support.straced import CASES, Call, Ended, Zygote, lab_with, zygote
 from tests.support.tally import ALL, counted
 
 ERRORS = ("ENOSPC", "EIO", "EACCES", "ESTALE", "EBUSY", "EINTR")
@@ -59,8 +59,7 @@ def judge(call: Call, error: str, ended: Ended) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_an_error_at_any_call_is_waited_out(tmp_path: Path, lives: Zygote, case: str, error: str) -> None:
     _, imported, copies = CASES[case]
-    calls = changing(lives.live(lab_with(tmp_path / "lab", case)), tmp_path)
-    for call in some(calls, case + error, 3 if case == "partly" else 1):
+    for call in some(lives.calls(case), case + error, 3 if case == "partly" else 1):
         lab = lab_with(tmp_path / "lab", case)
         with counted(f"{error} from a call", str(call)):
             ended = lives.live(lab, f"{call.name}:error={error}:when={call.number}", troubled=TROUBLED)
@@ -74,9 +73,8 @@ def test_errors_for_a_stretch_are_waited_out(tmp_path: Path, lives: Zygote, erro
     """Up to 25 calls of one kind in a row, as on a full disk."""
     case = "partly" if ERRORS.index(error) % 2 else "several"
     _, imported, copies = CASES[case]
-    calls = changing(lives.live(lab_with(tmp_path / "lab", case)), tmp_path)
     rng = random.Random(case)
-    for call in some(calls, error + "stretch", 3):
+    for call in some(lives.calls(case), error + "stretch", 3):
         lab = lab_with(tmp_path / "lab", case)
         last = call.number + rng.choice((2, 5, 25))
         with counted(f"{error} from calls in a row", f"{call} to {last}"):
@@ -90,11 +88,11 @@ def test_errors_for_a_stretch_are_waited_out(tmp_path: Path, lives: Zygote, erro
 def test_while_it_lasts_the_drop_waits_and_then_it_ends(tmp_path: Path, lives: Zygote, kind: str, error: str) -> None:
     """From some call on all are refused, until the daemon is started anew."""
     _, imported, copies = CASES["several"]
-    calls = [call for call in changing(lives.live(lab_with(tmp_path / "lab", "several")), tmp_path) if call.kind == kind]
+    calls = [call for call in lives.calls("several") if call.kind == kind]
     for call in calls if ALL else [random.Random(kind + error).choice(calls)]:
         lab = lab_with(tmp_path / "lab", "several")
         with counted(f"{error} from a call on", str(call)):
-            ended = lives.live(lab, f"{call.name}:error={error}:when={call.number}+", troubled=TROUBLED)
+            ended = lives.live(lab, f"{call.name}:error={error}:when={call.number}+", troubled=TROUBLED, most=TROUBLED)
             bugs = [said.text for said in ended.said if said.traceback]
             assert not bugs, f"it says that this is a bug: {bugs}"
             assert not lab.filed("failed"), "in failed/, although the drop is as it should be"

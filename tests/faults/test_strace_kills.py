@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.lab import Lab
-from tests.support.straced import CASES, Call, Zygote, changing, lab_with, litter, zygote
+from tests.support.straced import CASES, Call, Zygote, lab_with, litter, zygote
 from tests.support.tally import ALL, counted
 
 pytestmark = [pytest.mark.needs_strace, pytest.mark.timeout(1800 if ALL else 120)]
-SAMPLE = 25
+SAMPLE = 40
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
 
 
 def some(calls: list[Call], what: str) -> list[Call]:
-    """All, or each 25th from an offset that differs from one `what` to the next."""
+    """All, or each 40th from an offset that differs from one `what` to the next."""
     return calls if ALL else calls[random.Random(what).randrange(SAMPLE) :: SAMPLE]
 
 
@@ -40,8 +40,7 @@ def judge(lab: Lab, case: str) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_killed_before_any_call_that_changes_the_disk(tmp_path: Path, lives: Zygote, case: str) -> None:
-    plain = lives.live(lab_with(tmp_path / "lab", case))
-    calls = changing(plain, tmp_path)
+    calls = lives.calls(case)
     kinds = Counter(call.kind for call in calls)
     assert min(kinds[kind] for kind in ("rename", "mkdir", "fsync", "write", "unlink", "chmod", "open")) > 2, f"{kinds}: strace sees them"
     for call in some(calls, case):
@@ -54,9 +53,8 @@ def test_killed_before_any_call_that_changes_the_disk(tmp_path: Path, lives: Zyg
 
 @pytest.mark.parametrize("case", CASES)
 def test_killed_again_while_the_next_one_mends_it(tmp_path: Path, lives: Zygote, case: str) -> None:
-    calls = changing(lives.live(lab_with(tmp_path / "lab", case)), tmp_path)
     rng = random.Random(case)
-    for call in some(calls, case + "twice"):
+    for call in some(lives.calls(case), case + "twice"):
         lab = lab_with(tmp_path / "lab", case)
         second = rng.choice(("fsync", "write", "mkdir", "rename", "renameat2", "unlink"))
         number = rng.randint(1, 8 if second in ("fsync", "write") else 3)

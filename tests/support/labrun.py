@@ -34,12 +34,13 @@ PUT_BACK = 700.0  # seconds: what could not be taken is left alone for ten minut
 
 @dataclass(frozen=True)
 class Life:
-    """`seconds` and `seed` of its clock. `troubled`: turns before the time is set forward, which are as many as a fault may last."""
+    """`seconds` and `seed` of its clock. `troubled`: turns before the time is set forward, as many as a fault may last; then `most`."""
 
     settings: Settings
     seconds: float
     seed: str
     troubled: int = 0
+    most: int = 400
 
 
 class Remote:
@@ -117,7 +118,7 @@ def live(life: Life, line: socket.socket) -> None:
     if life.troubled:
         turns(runner, clock, life.troubled)
         clock.forward(PUT_BACK)
-    turns(runner, clock, 400)
+    turns(runner, clock, life.most)
     ask("end", kept.said[-800:])
 
 

@@ -90,6 +90,7 @@ class Zygote:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lives = 0
+        self._calls: dict[str, list[Call]] = {}
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (self._line, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * MOST)
@@ -103,11 +104,17 @@ class Zygote:
         self._line.close()
         self._process.wait(10)
 
-    def live(self, lab: Lab, inject: str = "", *, troubled: int = 0) -> Ended:
+    def calls(self, case: str) -> list[Call]:
+        """Those of a life without trouble that change the disk, each of which may be the next place of one."""
+        if case not in self._calls:
+            self._calls[case] = changing(self.live(lab_with(self._folder / "plain", case)), self._folder / "plain")
+        return self._calls[case]
+
+    def live(self, lab: Lab, inject: str = "", *, troubled: int = 0, most: int = 400) -> Ended:
         """One life on the lab's boxes; `inject` is strace's. With `troubled` it goes on, after so many turns, as if time had passed."""
         self._lives += 1
         workers = ScriptedWorkers(lab.server, lab.settings.state_dir / "sessions")
-        life = Life(lab.settings, lab.clock.monotonic() + 1.0, f"life {self._lives}", troubled)
+        life = Life(lab.settings, lab.clock.monotonic() + 1.0, f"life {self._lives}", troubled, most)
         self._line.send(pickle.dumps(life))
         ended = Ended()
         tracer: _Tracer | None = None
