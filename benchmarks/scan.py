@@ -19,7 +19,7 @@ from dropbox_import.settings import Box
 SIZES = (1_000, 10_000, 100_000)
 IN_A_FOLDER = 1_000
 DROPS = (1_000, 10_000)
-ROUNDS = 7
+ROUNDS = 5
 MOST = 2.0
 SIDECAR = b"target: {dataset: HeLa}\n"
 

@@ -11,6 +11,8 @@ import pytest
 
 from dropbox_import.intake import Intake, Wake, watch
 from tests.integration.intake_help import Desk, T
+from tests.support.lab import Lab
+from tests.support.tally import ALL, counted
 
 
 class Changes:
@@ -150,3 +152,48 @@ def test_the_result_is_the_same_with_no_events_and_with_a_flood(tmp_path: Path, 
         assert intake.scan().ready == ()
     desk.clock.seconds += 11
     assert len(intake.scan().ready) == 1
+
+
+def test_a_backlog_of_events_does_no_harm(tmp_path: Path, changes: Changes) -> None:
+    """Nobody takes them for a while. Then the watch goes on, or says that it does not; a scan finds all anyway."""
+    desk = Desk(tmp_path / "box")
+    stalled = threading.Event()
+
+    def slow() -> None:
+        stalled.wait(20)
+        changes()
+
+    wake = Wake([desk.drop], slow)
+    wake.start()
+    try:
+        with counted("events are lost", "a backlog"):
+            desk.save("cells.tif")
+            desk.save("cells.yaml", T)
+            for number in range(20_000 if ALL else 2_000):
+                (desk.home / ".flood").touch()
+                (desk.home / ".flood").rename(desk.home / f".flood{number % 2}")
+            stalled.set()
+            assert len(desk.settled().ready) == 1, "stuck"
+            time.sleep(0.5)
+            changes.event.clear()
+            desk.save("later.yaml", T)
+            assert changes.within(10) or not wake.healthy(), "stuck: nobody would know that the watch is dead"
+    finally:
+        stalled.set()
+        wake.stop()
+
+
+@pytest.mark.parametrize("events", ["none", "flood"])
+def test_a_daemon_comes_to_the_same_end_with_no_events_and_with_a_flood(tmp_path: Path, events: str) -> None:
+    with counted("events are lost", events):
+        lab = Lab(tmp_path)
+        for number in range(3):
+            lab.drop(f"{number}.yaml", T, {f"{number}.tif": b"%d" % number})
+        runner = lab.start()
+        for _ in range(150):
+            if events == "flood":
+                for _ in range(50):
+                    runner.wake(scan=True)
+            lab.turns(1)
+        lab.turns()
+        lab.check(3)
