@@ -40,7 +40,7 @@ def some(calls: list[Call], what: str, stride: int = 1) -> list[Call]:
 def is_told(call: Call, error: str, ended: Ended) -> bool:
     """Whether the log must name this error, and does."""
     system_asks_again = error == "EINTR" and call.kind in ("fsync", "write", "open", "chmod")
-    may_lack_the_right = error in ("EACCES", "EPERM") and call.kind == "chmod"
+    may_lack_the_right = error == "EACCES" and call.kind in ("chmod", "fsync")  # giving a folder to its user ends with a sync
     word = os.strerror(getattr(errno, error))
     if system_asks_again or may_lack_the_right or "heartbeat" in call.args:  # a beat that is late is written again
         return True
