@@ -50,7 +50,7 @@ def make_dirs(path: Path, mode: int = 0o755) -> None:
 
 
 def give_dir(path: Path, uid: int, gid: int) -> None:
-    """Let a folder, or a file of ours, belong to that user and group; a link is never followed. OSError without the right. Windows: nothing."""
+    """Let a folder or file of ours belong to that user and group; a link is never followed. OSError without the right. Windows: nothing."""
     if sys.platform != "win32":
         with effect("give_dir", path):
             os.chown(path, uid, gid, follow_symlinks=False)

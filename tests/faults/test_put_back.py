@@ -104,7 +104,8 @@ def test_it_may_fail_and_be_put_back_again_and_again(tmp_path: Path, monkeypatch
         lab.life()
         lab.check(4, sidecar_copies=1)
         assert len(lab.filed("failed")) == 1
-        assert "drop/jdoe/run" in (lab.filed("failed")[0] / "REASON.txt").read_text()
+        assert (lab.filed("failed")[0] / "REASON.txt").read_text().startswith("A part of p.yaml was not imported")
+        assert "dropped: jdoe/run/p.yaml" in (lab.filed("failed")[0] / "result.yaml").read_text()
     mend(monkeypatch)
     whole(lab)
     lab.life()
