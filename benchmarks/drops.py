@@ -1,4 +1,4 @@
-"""Many small drops end to end: how many a second with one and with four filesets in flight, and where the time goes."""
+"""Small drops end to end: 50 and 500 at once, with one and with four filesets in flight, and where the time goes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from benchmarks.scene import Daemon, Scene, give, journals, scene
 from dropbox_import.spool.journal import Record
 from tests.support import standin_process
 
-DROPS = 300
+FEW, MANY = 50, 500
+RUNS = ((FEW, 1), (FEW, 4), (MANY, 4))  # drops, filesets in flight
 BARE = 40
-FLIGHTS = (1, 4)
-LONGEST = 170.0
+LONGEST = 300.0
 SIDECAR = """\
 target: {project: {name: P, create: true}, dataset: {name: D, create: true}}
 tags: [benchmark]
@@ -39,26 +39,28 @@ def picture(number: int) -> bytes:
 
 def run() -> list[Figure]:
     figures: list[Figure] = []
-    speeds = {}
+    speeds: dict[tuple[int, int], float] = {}
     with scene() as stage:
         bare = _bare(stage)
-        for flights in FLIGHTS:
+        for drops, flights in RUNS:
             box = stage.new_box()
-            for number in range(DROPS):
+            for number in range(drops):
                 give(box, f"{number}.tif", picture(number))
                 give(box, f"{number}.yaml", SIDECAR.encode())
             with stage.daemon(box, workers={"filesets_in_flight": flights}, quiet_period=1, scan_interval=1) as daemon:
                 before = _work(stage, daemon)
                 daemon.finish(LONGEST)
-                work = {who: (spent - before.get(who, 0.0)) / DROPS for who, spent in _work(stage, daemon).items()}
+                work = {who: (spent - before.get(who, 0.0)) / drops for who, spent in _work(stage, daemon).items()}
             found = journals(box.done)
-            if len(found) != DROPS:
-                raise RuntimeError(f"{len(found)} of {DROPS} drops are in done/")
-            speeds[flights] = DROPS / _length(found)
-            figures += _figures(flights, speeds[flights], bare, found)
+            if len(found) != drops:
+                raise RuntimeError(f"{len(found)} of {drops} drops are in done/")
+            speeds[drops, flights] = drops / _length(found)
+            figures += _figures(f"{drops} drops, {flights} in flight", speeds[drops, flights], bare, found)
             told = ", ".join(f"{who} {spent * 1000:.0f}" for who, spent in work.items())
             figures.append(Figure("  processor time for a drop, milliseconds", told))
-    figures.append(Figure(f"speed with {FLIGHTS[1]} / with {FLIGHTS[0]} in flight", f"{speeds[FLIGHTS[1]] / speeds[FLIGHTS[0]]:.2f}"))
+    more = speeds[FEW, 4] / speeds[MANY, 4]
+    figures.append(Figure("speed with 4 / with 1 in flight", f"{speeds[FEW, 4] / speeds[FEW, 1]:.2f}"))
+    figures.append(Figure(f"time for one of {MANY} drops / for one of {FEW}", f"{more:.2f}", "<= 1.1", more <= 1.1))
     return figures
 
 
@@ -80,11 +82,11 @@ def _bare(stage: Scene) -> float:
     return BARE / (time.perf_counter() - begun)
 
 
-def _figures(flights: int, speed: float, bare: float, found: Sequence[tuple[Record, ...]]) -> list[Figure]:
+def _figures(what: str, speed: float, bare: float, found: Sequence[tuple[Record, ...]]) -> list[Figure]:
     some = sorted(_steps(found).items(), key=lambda item: -item[1])
     whole = sum(seconds for _, seconds in some)
     return [
-        Figure(f"{flights} in flight: drops a second, and / imports a second of a bare loop", f"{speed:.2f}, {speed / bare:.2f}"),
+        Figure(f"{what}: drops a second, and / imports a second of a bare loop", f"{speed:.2f}, {speed / bare:.2f}"),
         Figure("  seconds from the claim of a drop to its filing, mean", f"{whole:.2f}"),
         *(Figure(f"    until the record {kind}", f"{seconds:.3f} ({seconds / whole:.0%})") for kind, seconds in some[:8]),
     ]

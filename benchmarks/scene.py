@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from tests.support.standin_process import RunningStandin
 
 ROOT = Path(__file__).resolve().parents[1]
 USER = "alice"
+PROGRAM = (sys.executable, "-m", "dropbox_import")
 _STOP = 70.0
 _HIDDEN = ("OMERO_PASSWORD", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM")
 
@@ -68,7 +69,9 @@ class Scene:
         return box
 
     @contextmanager
-    def daemon(self, box: Layout, *, workers: Mapping[str, Any] | None = None, **of_box: Any) -> Iterator[Daemon]:
+    def daemon(
+        self, box: Layout, *, workers: Mapping[str, Any] | None = None, program: Sequence[str] = PROGRAM, **of_box: Any
+    ) -> Iterator[Daemon]:
         """A daemon that runs, with the defaults of an administrator who only wrote what must be written, and these."""
         name = box.box.name
         config = {
@@ -83,7 +86,7 @@ class Scene:
         log = self.folder / f"{name}.log"
         with log.open("ab") as stream:
             child = subprocess.Popen(
-                [sys.executable, "-m", "dropbox_import", "run", "--config", str(path)],
+                [*program, "run", "--config", str(path)],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
