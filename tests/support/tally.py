@@ -59,12 +59,22 @@ EXPECTED = (
     "power cut, and its user has deleted what was imported",
     "power cut, bare POSIX",
     "power cut, journaling",
+    "a recorded journal is taken up at a record",
     "a second power cut",
     "the disk refuses (EIO)",
     "the real daemon is killed at a record",
     "the real daemon is killed in a call of the server",
     "the server is killed in a call",
     "made-up histories",
+    "random SIGKILLs, real processes",
+    "8 daemons on one share",
+    "a stopped daemon keeps its claims",
+    "a daemon is stopped and its drops are adopted, it wakes up early",
+    "a daemon is stopped and its drops are adopted, it wakes up late",
+    "a daemon is stopped with a command on its way, it wakes up early",
+    "a daemon is stopped with a command on its way, it wakes up late",
+    "the first one wakes up and has work for the same owner all the time",
+    "real daemons: one is stopped and adopted",
 )
 _SAVE_EVERY = 2.0  # seconds; a process that is killed has lost no more of its counts
 
