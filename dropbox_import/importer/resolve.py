@@ -156,11 +156,16 @@ def _by_name(
                 f'Check the name, or have it made: {kind.lower()}: {{name: "{ref.name}", create: true}}.',
                 "missing-target",
             )
-    doubles = 0
+    doubled = False
     if len(usable) > 1:
-        left = without_doubles(session, kind, [each.id for each in usable if each.owner == session.record.owner])
-        single = [each for each in usable if each.owner != session.record.owner or each.id in left]
-        doubles, usable = len(usable) - len(single), single
+
+        def own() -> list[int]:
+            return [each.id for each in candidates(session, kind, group, str(ref.name), project) if each.owner == session.record.owner]
+
+        left, doubled = without_doubles(session, kind, own)
+        usable = [each for each in usable if each.owner != session.record.owner or each.id in left]
+    if not usable:  # they went away while they were looked at
+        return _by_name(session, kind, group, ref, project, on_ambiguous)
     if len(usable) > 1 and on_ambiguous == "fail":
         ids = ", ".join(f"{each.id} (of {each.owner})" for each in usable[:_SHOWN]) + (", …" if len(usable) > _SHOWN else "")
         raise _unusable(
@@ -169,7 +174,7 @@ def _by_name(
             "ambiguous",
         )
     found_one = usable[-1] if on_ambiguous == "newest" else usable[0]
-    return replace(found_one, doubled=doubles > 0)
+    return replace(found_one, doubled=doubled)
 
 
 def candidates(session: OwnerSession, kind: Kind, group: Group, name: str, project: Found | None = None) -> list[Found]:

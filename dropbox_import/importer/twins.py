@@ -21,6 +21,7 @@ from dropbox_import.importer.sessions import OwnerSession
 TOGETHER = 120_000  # milliseconds between the making of two twins
 PATIENCE = 2.0  # seconds in which who made the other one takes it away, or puts something into it
 _LOOK = 0.1
+_LOOKS = 20
 _KEPT = {"Project": "Dataset", "Dataset": "Image"}
 _LEFT = ("permission", "refused", "delete-refused")
 
@@ -54,12 +55,25 @@ def chosen(session: OwnerSession, kind: str, group: Sequence[int]) -> int:
     return next((number for number in sorted(group) if in_use(session, kind, number)), min(group))
 
 
-def without_doubles(session: OwnerSession, kind: str, numbers: Sequence[int]) -> list[int]:
-    """`numbers` with only the chosen one of each group of twins. Nothing is changed."""
-    left = set(numbers)
-    for group in groups(session, kind, numbers):
+def steady(session: OwnerSession, kind: str, look: Callable[[], Sequence[int]]) -> tuple[list[int], list[list[int]]]:
+    """What `look` finds and the twins in it, with nothing gone in between: half of a pair looks like something that a person made."""
+    found, together = sorted(look()), list[list[int]]()
+    for _ in range(_LOOKS):
+        together = groups(session, kind, found)
+        again = found if len(found) < 2 else sorted(look())
+        if again == found:
+            break
+        found = again
+    return found, together
+
+
+def without_doubles(session: OwnerSession, kind: str, look: Callable[[], Sequence[int]]) -> tuple[list[int], bool]:
+    """What `look` finds, with only the chosen one of each group of twins, and whether there were any. Nothing is changed."""
+    found, together = steady(session, kind, look)
+    left = set(found)
+    for group in together:
         left -= set(group) - {chosen(session, kind, group)}
-    return sorted(left)
+    return sorted(left), bool(together)
 
 
 def settle(session: OwnerSession, kind: str, look: Callable[[], Sequence[int]], ours: int = 0) -> list[int]:
@@ -70,8 +84,7 @@ def settle(session: OwnerSession, kind: str, look: Callable[[], Sequence[int]], 
     """
     waited = 0.0
     while True:
-        found = sorted(look())
-        together = groups(session, kind, found)
+        found, together = steady(session, kind, look)
         for group in together:
             if ours in group and chosen(session, kind, group) != ours:
                 remove_if_empty(session, kind, ours)

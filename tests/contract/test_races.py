@@ -14,6 +14,7 @@ import pytest
 
 from dropbox_import.errors import DropboxImportError
 from dropbox_import.importer import target as targets
+from dropbox_import.importer import twins
 from dropbox_import.importer.discard import delete
 from tests.contract.driver import Driver, Import, a_tiff
 from tests.contract.foreign import omero
@@ -180,3 +181,23 @@ def test_a_dataset_that_is_removed_leaves_the_image_that_just_came_into_it(drive
     (image,) = Import(driver, alice, tmp_path, ["a.tif"], dataset=dataset).whole()
     delete(driver.held(alice), "Dataset", dataset, keep="Image")
     assert driver.held(alice).ask("select i.id from Image i where i.id=:i", i=image["id"]) == [[image["id"]]]
+
+
+def test_a_twin_that_goes_while_it_is_looked_at_leaves_nothing_ambiguous(
+    driver: Driver, successor: Driver, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between "which are there" and "who made them" its maker took it away: half of the pair looked like something of a person."""
+    name, alice, again = _name(), driver.open(world.user("alice")), successor.open(world.user("alice"))
+    first, second = sorted([_save(driver, alice, "Dataset", name), _save(successor, again, "Dataset", name)])
+    groups = twins.groups
+    struck: list[int] = []
+
+    def late(session: Any, kind: str, numbers: Any) -> Any:
+        if not struck:
+            struck.append(second)
+            delete(successor.held(again), "Dataset", second)
+        return groups(session, kind, numbers)
+
+    monkeypatch.setattr(twins, "groups", late)
+    told = driver.do("resolve", session=alice, group=None, target={"dataset": {"name": name}})
+    assert (told["dataset"], struck) == (first, [second])
