@@ -22,7 +22,7 @@ from tests.support.tally import ALL, STRIDE, counted, vital
 
 pytestmark = [pytest.mark.timeout(3600 if ALL else 120), pytest.mark.faults(minutes=12)]
 
-SUBSETS = 12 if ALL else 2
+SUBSETS = 6 if ALL else 2
 MOST_LIVES = 150 if ALL else 40  # without a sync that is said to be needed
 LIVES = 15 if ALL else 0  # without one of which a reason says why nothing depends on it
 SAMPLE = ("journal: making", "journal: intent", "taking.take: inprogress", "filing._free_place: done", "taking._take_members: the claim")
