@@ -18,12 +18,18 @@ from dropbox_import.daemon.shared import Shared
 from dropbox_import.disk import observe
 from dropbox_import.settings import Box, WaitForFiles
 from dropbox_import.spool import layout
+from dropbox_import.spool.adopt import adopt
 from dropbox_import.spool.layout import Layout, create_box
 from tests.support.clocks import HandClock
 from tests.support.lab_daemon import Daemon
 from tests.support.scripted import ScriptedWorkers, Server
 
 OURS = {layout.JOURNAL, layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION, layout.MARKER}
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file of that name is one that we write, and no user's."""
+    return name in OURS or name.startswith(("journal", "."))
 
 
 class Crash(BaseException):
@@ -181,18 +187,31 @@ class Lab:
         observe.set_observer(None)
         self.daemons[0].kill(rng)
 
-    def calm(self, rng: random.Random, most: int = 1500, dead: Collection[Daemon] = ()) -> bool:
-        """Without faults, until all is at rest; all run but the `dead`. False: it never came to rest."""
-        observe.set_observer(None)
-        self.server.faults, self.server.up = False, True
-        self.server.refuse.clear()
+    def wake_up(self, dead: Collection[Daemon] = ()) -> list[Daemon]:
+        """Start or let go on all but the `dead`."""
         daemons = [daemon for daemon in self.daemons if daemon not in dead]
         for daemon in daemons:
             daemon.stopped = False
             if not daemon.running:
                 daemon.start()
+        return daemons
+
+    def adopt_orphans(self) -> None:
+        """The first daemon takes over what belongs to installations that are no more."""
+        alive = {daemon.shared.instance.name for daemon in self.daemons if daemon.running}
+        for box in self.boxes:
+            for folder in sorted(Layout(box).inprogress.iterdir()):
+                if folder.name not in alive:
+                    adopt(Layout(box), folder.name, self.shared.instance)
+
+    def calm(self, rng: random.Random, most: int = 1500, dead: Collection[Daemon] = ()) -> bool:
+        """Without faults, until all is at rest; all run but the `dead`. False: it never came to rest."""
+        observe.set_observer(None)
+        self.server.faults, self.server.up = False, True
+        self.server.refuse.clear()
+        daemons = self.wake_up(dead)
         still, before = 0, -1
-        for _ in range(most):
+        for turn in range(most):
             self.server.tick()
             for daemon in daemons:
                 for runner in rng.sample(daemon.runners, len(daemon.runners)):
@@ -204,6 +223,8 @@ class Lab:
             if rng.random() < 0.2:
                 self.server.land(rng)
             self.clock.forward(max(0.05, min(runner.pause() for runner in self.runners)))
+            if turn > 100:
+                self.clock.forward(10.0)  # sessions of others end by themselves after ten minutes
             busy = any(daemon.workers.flights or daemon.workers.answers for daemon in daemons) or self.server.commands != before
             still, before = 0 if busy else still + 1, self.server.commands
             if still > 4:
@@ -213,9 +234,15 @@ class Lab:
         return False
 
     def at_rest(self) -> bool:
-        waiting = any(runner.state()["waiting"] for runner in self.runners)
-        taken = not any(path for box in self.boxes for path in Layout(box).drop.rglob("*.yaml"))
-        return taken and not self.claims() and not waiting and not any(runner.state()["trouble"] for runner in self.runners)
+        return not self.unrest()
+
+    def unrest(self) -> list[str]:
+        """What is still to be done: drops that are not taken, not filed, or waited for; boxes that cannot be used."""
+        states = [runner.state() for runner in self.runners]
+        found = [f"{path} is not taken" for box in self.boxes for path in Layout(box).drop.rglob("*.yaml") if path.name != layout.RESULT]
+        found += [f"{claim} is at work" for claim in self.claims()]
+        found += [f"{one['sidecar']} waits: {one['reason']}" for state in states for one in state["waiting"]]
+        return found + [state["trouble"] for state in states if state["trouble"]]
 
     # --- looking ------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dropbox_import.spool import layout
-from tests.support.lab import Lab
+from tests.support.lab import Lab, is_ours
 
 TEXT = "target: {dataset: HeLa}\n"
 KINDS = ("one", "several", "partly", "again", "refused", "tagged", "same", "attached", "sidecar-first")
@@ -54,8 +54,9 @@ class People:
 
     # --- the account --------------------------------------------------------------------
 
-    def _has(self, data: bytes) -> None:
-        self.lab.user_bytes[data] += 1
+    def _has(self, data: bytes, path: Path | None = None) -> None:
+        if path is None or not is_ours(path.name):
+            self.lab.user_bytes[data] += 1
 
     def _gave_up(self, data: bytes) -> None:
         """The user's own doing: this content need not be anywhere any more."""
@@ -121,7 +122,7 @@ class People:
             beside.write_bytes(data)
             beside.replace(path)
         self._gave_up(before)
-        self._has(data)
+        self._has(data, path)
 
     def text(self, rng: random.Random) -> bytes:
         more = rng.choice(("", "", "tags: [x]\n", "tagz: 1\n", "comments: [seen]\n"))
@@ -151,7 +152,7 @@ class People:
             self.rename(path)
         elif what < 0.8 and not busy:
             self.delete(path)
-        elif not busy and path.suffix != ".yaml":
+        elif not busy and path.suffix != ".yaml" and not is_ours(path.name):
             self.hold(path)
 
     # --- programs that keep files open ---------------------------------------------------

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from dropbox_import.spool import layout
-from tests.support.lab import OURS, Lab
+from tests.support.lab import Lab, is_ours
 from tests.support.scripted_server import Stored
+
+_ID = len("20261122-093912-k7f3q2mzt4")
 
 
 def always(lab: Lab, places: list[Path]) -> list[str]:
     """`places`: where the boxes are now (a share that is gone lies elsewhere)."""
     told = list(lab.server.broken)
-    found = Counter(path.read_bytes() for place in places for path in lab.files_below(place) if _of_a_user(path.relative_to(place)))
+    found = Counter(data for place in places for data in _bytes_of_users(place))
     for data, count in lab.user_bytes.items():
         if not count <= found[data] or (found[data] > count and not data.startswith(b"target:")):
             told.append(f"{data!r} is there {found[data]} times")
@@ -29,26 +32,35 @@ def always(lab: Lab, places: list[Path]) -> list[str]:
     return told
 
 
-def _of_a_user(path: Path) -> bool:
-    """Not the sidecars that lie in both parts of a drop of two outcomes, nor copies of references: these may be there more often."""
-    return path.name not in OURS and not path.name.startswith(("journal", ".")) and not {"outbox", layout.REFERENCES} & set(path.parts)
+def _bytes_of_users(place: Path) -> Iterator[bytes]:
+    """Not copies of references, of which there may be more."""
+    for top, folders, names in os.walk(place):
+        folders[:] = [name for name in folders if name not in ("outbox", layout.REFERENCES)]
+        for name in names:
+            if not is_ours(name):
+                with open(f"{top}/{name}", "rb") as file:
+                    yield file.read()
 
 
-def at_rest(lab: Lab, late: Collection[bytes] = ()) -> list[str]:
-    """`late`: contents that nobody can have noticed."""
+def at_rest(lab: Lab, late: Collection[bytes] = (), retried: Collection[str] = ()) -> list[str]:
+    """`late`: contents that nobody can have noticed. `retried`: drops that may have had several outcomes."""
     told = []
+    aside = {path.name[:_ID] for box in lab.boxes for path in (box / "discarded").glob("*")}
     for claim in lab.claims():
         told.append(f"stuck in inprogress/: {claim} ({_why(lab, claim)})")
     for one in lab.server.filesets.values():
-        if not lab.server.is_complete(one):
+        if not lab.server.is_complete(one) and one.meta["drop"] not in aside:
             told.append(f"left on the server: {one}")
+    messages = [path.name for box in lab.boxes for path in (box / "inprogress").glob("*/outbox/*.json")]
     for folder in lab.filed("done"):
-        told += _done(lab, folder, late)
+        said = _said(folder)
+        told += [*_done(lab, folder, said, late), *_unsaid(messages, said, retried, "done", "partly")]
     for folder in lab.filed("failed"):
-        told += _failed(lab, folder)
+        said = _said(folder)
+        told += [*_failed(lab, folder, said), *_unsaid(messages, said, retried, "failed", "partly")]
     running = [daemon for daemon in lab.daemons if daemon.running]
-    idle = [one for daemon in running for one in daemon.shared.book.idle(frozenset(), 100.0, joinable=True)]
-    return [*told, *(f"the session {one.number} of {one.owner} is kept open for nothing" for one in idle)]
+    idle = [one for daemon in running for one in daemon.shared.book.idle(frozenset(), 150.0, joinable=True)]
+    return [*told, *(f"the session {one.number} of {one.owner} is kept open for nothing ({one.state})" for one in idle)]
 
 
 def _why(lab: Lab, claim: str) -> str:
@@ -57,7 +69,7 @@ def _why(lab: Lab, claim: str) -> str:
 
 
 def _said(folder: Path) -> dict[str, Any]:
-    said: dict[str, Any] = yaml.safe_load((folder / layout.RESULT).read_text())
+    said: dict[str, Any] = yaml.load((folder / layout.RESULT).read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return said
 
 
@@ -70,8 +82,7 @@ def _holds(one: Stored, path: str) -> bool:
     return any(each.split("/", 2)[2] == path for each in one.paths)
 
 
-def _done(lab: Lab, folder: Path, late: Collection[bytes]) -> list[str]:
-    said = _said(folder)
+def _done(lab: Lab, folder: Path, said: dict[str, Any], late: Collection[bytes]) -> list[str]:
     numbers = [one["fileset"] for one in said.get("filesets", [])]
     stored = [lab.server.filesets[number] for number in numbers if number in lab.server.filesets]
     told = [f"{folder.name} is done, but not in OMERO: {number}" for number in numbers if number not in lab.server.filesets]
@@ -80,7 +91,7 @@ def _done(lab: Lab, folder: Path, late: Collection[bytes]) -> list[str]:
     told += [f"{folder.name} is done for {said['owner']}, its images are {one.owner}'s" for one in stored if one.owner != said["owner"]]
     if not (folder / layout.ATTENTION).exists():
         told += [f"nobody was told that {folder.name} has another {path} than OMERO" for path in _others(folder, stored, said, late)]
-    return told + _unsaid(lab, said, "done", "partly")
+    return told
 
 
 def _others(folder: Path, stored: list[Stored], said: dict[str, Any], late: Collection[bytes]) -> list[str]:
@@ -94,20 +105,17 @@ def _others(folder: Path, stored: list[Stored], said: dict[str, Any], late: Coll
     return found
 
 
-def _failed(lab: Lab, folder: Path) -> list[str]:
-    said = _said(folder)
+def _failed(lab: Lab, folder: Path, said: dict[str, Any]) -> list[str]:
     mine = [one for one in lab.server.complete() if one.meta["drop"] == said["drop"]]
     told = [f"{folder.name} failed, but {path} is in OMERO" for path in _images(folder) if any(_holds(one, path) for one in mine)]
     if not (folder / layout.REASON).exists():
         told.append(f"{folder.name} has no {layout.REASON}")
-    return told + _unsaid(lab, said, "failed", "partly")
+    return told
 
 
-def _unsaid(lab: Lab, said: dict[str, Any], *events: str) -> list[str]:
+def _unsaid(messages: list[str], said: dict[str, Any], retried: Collection[str], *events: str) -> list[str]:
     """One message of its outcome, wherever the outboxes are."""
-    outboxes = [outbox for box in lab.boxes for outbox in (box / "inprogress").glob("*/outbox")]
-    names = [path.name for outbox in outboxes for path in outbox.glob(f"{said['drop']}.*.json")]
-    outcomes = [name.split(".")[-2] for name in names if not name.endswith(".attention.json")]
-    if len(outcomes) == 1 and outcomes[0] in events:
+    outcomes = [name.split(".")[-2] for name in messages if name.startswith(f"{said['drop']}.") and not name.endswith(".attention.json")]
+    if (len(outcomes) == 1 or said["drop"] in retried) and set(events) & set(outcomes):
         return []
     return [f"of {said['drop']}, which is {said['state']}, people were told {outcomes or 'nothing'}"]
