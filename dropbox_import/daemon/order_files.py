@@ -129,9 +129,12 @@ class OrderDesk:
                 log.warning("%s", as_ours(error, "looking for orders of administrators").sentence, extra={"step": "orders"})
             self._troubled = True
 
-    def waiting(self) -> int:
-        """How many orders are under way."""
-        return len(self._handed)
+    def finish(self) -> None:
+        """Before the end: what was carried out is answered, so that the next daemon does not do it once more."""
+        try:
+            self._write_answers()
+        except OSError as error:
+            log.warning("%s", as_ours(error, "answering orders of administrators").sentence, extra={"step": "orders"})
 
     def _hand_on(self, name: str) -> None:
         try:

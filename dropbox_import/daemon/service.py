@@ -174,6 +174,7 @@ class _Service:
                 runner.stop()
             self._shared.workers.stop()
             join_all(threads, JOIN, self._clock)
+            self._desk.finish()
             self._write_status(running=False)
             log.info("stopped", extra={"step": "stop"})
 

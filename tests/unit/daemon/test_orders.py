@@ -271,6 +271,17 @@ def test_an_order_before_the_first_start_says_what_to_do(tmp_path: Path) -> None
         give(tmp_path / "none", AdminOrder("x", "retry", "/b", ("a",)))
 
 
+def test_what_was_carried_out_at_the_end_is_answered_before_it(office: Office) -> None:
+    number = office.leave("discard", office.fail_one())
+    office.lab.clock.forward(2.0)
+    office.desk.tend()
+    office.lab.runners[0].turn(0)
+    assert answer_to(office.state, number) is None
+    office.desk.finish()
+    assert answer_to(office.state, number) is not None
+    assert waiting_orders(office.state) == ()
+
+
 def test_answers_that_nobody_came_for_are_tidied_up(office: Office) -> None:
     old = office.state / FOLDER / "x.answer.json"
     old.write_text(json.dumps({"v": 1, "id": "x", "do": "retry", "results": []}))
