@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import stat
 from collections.abc import Iterable
 from dataclasses import replace
@@ -118,12 +120,11 @@ def file(claim: Claim, key: bytes) -> Path:
         _write_reports(claim, part, failed)
         _choose_place(claim, failed, key)
     target = claim.box.box / claim.drop.destination
-    if target.exists():  # somebody made that name since it was recorded
+    if _in_use(target):  # somebody made that name since it was recorded
         _choose_place(claim, failed, key)
         target = claim.box.box / claim.drop.destination
     claim.path.stat()  # nothing is made where the box cannot be seen
-    if not target.parent.is_dir():  # somebody tidied up the empty month
-        files.make_dirs(target.parent, _user_mode(claim.box.drop / candidate.user))
+    _make_month(claim, target.parent)  # somebody may have tidied up the empty month
     _open_to_user(claim, candidate.user)
     files.rename(claim.path, target)
     files.sync_dir(target.parent)
@@ -159,13 +160,31 @@ def _free_place(claim: Claim, failed: bool) -> str:
     assert candidate is not None
     root = claim.box.failed if failed else claim.box.done
     month = root / candidate.user / layout.month_of(claim.drop.id)
-    if not month.is_dir():
-        files.make_dirs(month, _user_mode(claim.box.drop / candidate.user))
+    _make_month(claim, month)
     again = 1
-    while (month / layout.filed_name(candidate.sidecar.path, claim.drop.id, again)).exists():
+    while _in_use(month / layout.filed_name(candidate.sidecar.path, claim.drop.id, again)):
         again += 1
     place = month / layout.filed_name(candidate.sidecar.path, claim.drop.id, again)
     return place.relative_to(claim.box.box).as_posix()
+
+
+def _in_use(place: Path) -> bool:
+    """Whether there is anything of that name; users may put a link that leads nowhere into their folders."""
+    return os.path.lexists(place)
+
+
+def _make_month(claim: Claim, month: Path) -> None:
+    """Make the folder of a user's month. In failed/ it belongs to whom the drop folder does, who may take things out of it again."""
+    candidate = claim.drop.candidate
+    assert candidate is not None
+    home = claim.box.drop / candidate.user
+    if not month.is_dir():
+        files.make_dirs(month, _user_mode(home))
+    if claim.box.failed in month.parents:
+        with contextlib.suppress(OSError):  # without the right to give it away its user can copy what is in it
+            whose, now = home.stat(), month.stat()
+            if (now.st_uid, now.st_gid) != (whose.st_uid, whose.st_gid):
+                files.give_dir(month, whose.st_uid, whose.st_gid)
 
 
 def _user_mode(folder: Path) -> int:

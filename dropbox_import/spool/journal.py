@@ -26,10 +26,12 @@ from typing import Any
 
 from dropbox_import.clock import Clock
 from dropbox_import.disk import files
+from dropbox_import.disk.facts import NotAPlainFile, read_below
 from dropbox_import.disk.files import Appender
 from dropbox_import.errors import JournalDamaged
 
 VERSION = 1
+_LONGEST = 1 << 29  # bytes; ten thousand filesets need some 30 million
 _SEGMENT = re.compile(r"journal(?:-(\d{4,}))?\.jsonl")
 
 
@@ -109,7 +111,18 @@ def segments(folder: Path) -> tuple[Path, ...]:
 def read_newest(folder: Path) -> tuple[Record, ...]:
     """What the journal in a claim says, without touching it; () where there is none. Raises JournalDamaged, OSError."""
     found = segments(folder)
-    return read(found[-1].read_bytes(), found[-1].name)[0] if found else ()
+    return read(_raw(found[-1]), found[-1].name)[0] if found else ()
+
+
+def _raw(path: Path) -> bytes:
+    """Filed folders are their users', who may put anything there: a link is not followed, a fifo not waited for."""
+    try:
+        raw = read_below(path.parent, path.name, _LONGEST + 1)
+    except NotAPlainFile as error:
+        raise JournalDamaged(f"{path.name} is no plain file", hint="look at the folder; nothing of it is touched") from error
+    if len(raw) > _LONGEST:
+        raise JournalDamaged(f"{path.name} is longer than any journal", hint="look at the file; nothing of its drop is touched")
+    return raw
 
 
 def vouch(records: Sequence[Record], to: str, key: bytes) -> str:
@@ -151,7 +164,7 @@ class Journal:
         found = segments(folder)
         if not found:
             return None
-        raw = found[-1].read_bytes()
+        raw = _raw(found[-1])
         records, good = read(raw, found[-1].name)
         journal = cls(found[-1], clock, records)
         journal._torn = good if good < len(raw) else None
@@ -188,7 +201,7 @@ class Journal:
         number = int(last[1] or 1) if last else 1
         path = self.path.with_name(f"journal-{number + 1:04}.jsonl")
         files.replace(path, b"".join(encode(record) for record in (*self.records, *fresh)))
-        self.path, self.unsure, self._stale = path, False, False
+        self.path, self.unsure, self._stale, self._torn = path, False, False, None
         self.records += fresh
 
     def _numbered(self, records: Iterable[Record], epochs: int) -> tuple[Record, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from dropbox_import.clock import Clock
@@ -42,7 +43,7 @@ def find_filed(box: Layout, drop_id: str) -> tuple[Path, ...]:
     """The folders of that drop below failed/, done/ and discarded/, in this order. Raises OSError."""
     found: list[Path] = []
     for root, depth in ((box.failed, "*/*/*"), (box.done, "*/*/*"), (box.discarded, "*")):
-        found += sorted(path for path in root.glob(depth) if id_of(path) == drop_id and path.is_dir())
+        found += sorted(path for path in root.glob(depth) if id_of(path) == drop_id and path.is_dir() and not path.is_symlink())
     return tuple(found)
 
 
@@ -54,16 +55,28 @@ def reopen(box: Layout, instance: Instance, path: Path, clock: Clock) -> Claim:
     """
     discarded = path.parent == box.discarded and layout.is_id(path.name)
     if not discarded:
-        _believe(path, instance.journal_key)
+        try:
+            _believe(path, read_newest(path), instance.journal_key)
+        except JournalDamaged as error:
+            raise NotVouched(error.sentence) from error
     target = box.instance(instance.name) / (path.name if discarded else id_of(path))
     if not target.parent.is_dir():
         files.make_dirs(target.parent, 0o700)
     files.rename(path, target)
     for folder in (target.parent, path.parent):
         files.sync_dir(folder)
-    claim = load(box, target, clock)
-    if not discarded:
-        begin_anew(claim, instance, clock)
+    if discarded:
+        return load(box, target, clock)
+    try:  # its user could change it until now; what is believed here is what goes into the new segment
+        if target.is_symlink():
+            raise NotVouched("a link lies in its place")
+        claim = load(box, target, clock)
+        _believe(target, claim.journal.records if claim.journal else (), instance.journal_key)
+    except (NotVouched, JournalDamaged) as error:
+        files.rename(target, path)
+        files.sync_dir(path.parent)
+        raise error if isinstance(error, NotVouched) else NotVouched(error.sentence) from error
+    begin_anew(claim, instance, clock)
     return claim
 
 
@@ -72,11 +85,7 @@ def begin_anew(claim: Claim, instance: Instance, clock: Clock) -> None:
     claim.begin_epoch(Record("reopened", {"instance": instance.name, "seen": clock.now().isoformat(timespec="seconds")}))
 
 
-def _believe(path: Path, key: bytes) -> None:
-    try:
-        records = read_newest(path)
-    except JournalDamaged as error:
-        raise NotVouched(error.sentence) from error
+def _believe(path: Path, records: Sequence[Record], key: bytes) -> None:
     if not vouched(records, key):
         raise NotVouched("its journal is not as this installation left it")
     drop = fold(path.name, records)

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from dropbox_import.disk import files as disk
 from dropbox_import.disk import observe
+from dropbox_import.disk.files import Appender
 from dropbox_import.spool import layout
 from dropbox_import.spool.adopt import adopt
 from dropbox_import.spool.identity import Instance
-from dropbox_import.spool.journal import read_newest, segments
+from dropbox_import.spool.journal import Journal, Record, encode, read_newest, segments
 from dropbox_import.spool.reopen import NotVouched, find_filed, reopen
 from tests.support.lab import Crash, Lab
 
@@ -199,3 +201,43 @@ def test_annotations_of_which_every_importer_dies_are_told_and_the_images_are_do
     lab.check(1)
     (done,) = lab.filed("done")
     assert "the importer died three times while it made them" in (done / "ATTENTION.txt").read_text()
+
+
+# --- what users can do to a folder of theirs -------------------------------------------
+
+
+def test_a_fifo_or_a_link_in_the_place_of_a_journal_is_not_read(lab: Lab) -> None:
+    failed = five_with_a_bad_one(lab)
+    journal = failed / "journal.jsonl"
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        journal.unlink()
+        make(journal)
+        with pytest.raises(NotVouched, match="no plain file"):
+            reopen(lab.layout, instance_of(lab), failed, lab.clock)
+
+
+def test_a_journal_that_is_swapped_after_it_was_looked_at_is_not_believed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = five_with_a_bad_one(lab)
+    rename = disk.rename
+
+    def swapped(source: Path, target: Path, **more: Path | None) -> None:
+        if source == failed:
+            (failed / "journal.jsonl").write_bytes(encode(Record("file", {"to": "../../elsewhere"}, number=1)))
+        rename(source, target, **more)
+
+    monkeypatch.setattr(disk, "rename", swapped)
+    with pytest.raises(NotVouched):
+        reopen(lab.layout, instance_of(lab), failed, lab.clock)
+    assert failed.is_dir() and lab.claims() == []
+
+
+def test_a_torn_tail_does_not_shorten_the_next_segment(lab: Lab) -> None:
+    journal = Journal.create(lab.box, lab.clock)
+    journal.append([Record("one"), Record("two")])
+    with Appender(journal.path, create=False) as torn:
+        torn.append(b'{"v":1,"e":1,')
+    again = Journal.open(lab.box, lab.clock)
+    assert again is not None
+    again.new_segment([Record("adopted")])
+    again.append([Record("three")])
+    assert [record.kind for record in read_newest(lab.box)] == ["one", "two", "adopted", "three"]

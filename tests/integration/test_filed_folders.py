@@ -54,3 +54,21 @@ if sys.platform != "win32":
         for name in (".", "d", "d/bad.tif", "bad.yaml"):
             assert (filed / name).stat().st_uid == owner, name
             assert mode(filed / name) in (0o755, 0o644), name
+        month = filed.parent  # a folder can be moved out of another only by whom both belong to
+        assert (month.stat().st_uid, mode(month)) == (owner, 0o755)
+        assert month.parent.stat().st_uid == os.geteuid(), "who owns it could put a link in the place of a month"
+
+    def test_a_link_in_the_place_of_a_filed_folder_is_gone_round(tmp_path: Path) -> None:
+        lab = Lab(tmp_path)
+        lab.drop("bad.yaml", "target: {dataset: HeLa}\n", {"bad.tif": b"bad-image"})
+        lab.start()
+        for _ in range(400):
+            lab.turns(1)
+            (claim,) = lab.claims() or [""]
+            month = lab.layout.failed / "jdoe" / "2026-11"
+            if claim and not month.is_dir():
+                month.mkdir(parents=True)
+                (month / f"bad__{claim}").symlink_to("nowhere")
+                break
+        lab.turns()
+        assert [path.name.rpartition("-")[2] for path in lab.filed("failed")] == ["2"]
