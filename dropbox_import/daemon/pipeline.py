@@ -59,10 +59,10 @@ class Pipeline:
         """
         active.looked = self._shared.clock.monotonic()
         active.wants_slot = active.refused = False
-        everything = False
+        everything = troubled = False
         while not active.gone and active.held is None:
             try:
-                if active.unread and not self._read_again(active):
+                if (active.unread and not self._read_again(active)) or troubled:
                     return
                 among = None if everything else active.among(self._shared.clock.monotonic())
                 if self._one_round(active, among, alone=alone):
@@ -77,8 +77,7 @@ class Pipeline:
                 self._hold(active, error)
             except OSError as error:  # a record between the steps
                 log.warning("%s", as_ours(error, f"drop {active.id}").sentence, extra={"drop": active.id, "step": "disk"})
-                self._reopen(active)
-                return
+                active.unread = troubled = True
             except Exception:
                 log.exception("a bug", extra={"drop": active.id})
                 self._hold(active, _BUG)

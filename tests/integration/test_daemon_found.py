@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dropbox_import.daemon.replies import Replies
 from dropbox_import.disk import observe
 from dropbox_import.errors import ServerUnavailable
 from tests.support.lab import Lab
@@ -161,3 +162,27 @@ def test_a_full_disk_when_a_session_is_joined_is_waited_out(lab: Lab, monkeypatc
     monkeypatch.setattr(lab.runner._pipeline._replies, "reconcile", full)  # type: ignore[union-attr]
     lab.turns()
     lab.check(1)
+
+
+def test_a_claim_that_is_taken_over_while_the_disk_is_in_trouble_is_given_up_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That it was gone came up only while trouble with the disk was dealt with: as a bug of the whole box."""
+    lab = Lab(tmp_path, queued=True)
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.start()
+    until(lab, "inspect")
+    (claim,) = lab.layout.inprogress.glob("*/2*")
+    other = lab.layout.inprogress / "other"
+    other.mkdir()
+
+    def strikes(*_: object) -> None:
+        claim.rename(other / claim.name)
+        raise OSError(errno.EIO, "Input/output error")
+
+    answer(lab, "inspect")
+    with monkeypatch.context() as patched:
+        patched.setattr(Replies, "reconcile", strikes)
+        assert lab.runner is not None
+        lab.runner.turn(0)
+    assert lab.runner.busy() == 0
