@@ -121,7 +121,9 @@ class ScriptedWorkers(Commands):
         token, server = command.args["token"], self.server
         session = server.sessions.get(command.args["session"])
         owner = session.owner if session is not None else ""
-        for one in [flight for crew in server.crews for flight in crew.flights]:
+        others = [flight for crew in server.crews if crew is not self for flight in crew.flights]
+        landing = [one for one in others if one.reply is None and server.is_open(int(one.command.args.get("session") or 0))]
+        for one in [*self.flights, *landing]:
             again = one.command.do == "begin" and (one.command.args["token"], self._owner(one.command)) == (token, owner)
             if again or (one.command.do == "commit" and (one.command.drop, one.command.key) == (command.drop, command.key)):
                 server.broken.append(f"begin of {token} beside a {one.command.do} of it")
