@@ -154,7 +154,7 @@ def test_a_drop_of_a_dead_instance_is_finished_by_another(tmp_path: Path, turns:
 
 def test_a_journal_whose_sync_failed_goes_on_in_a_new_segment(lab: Lab) -> None:
     lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
-    broken = []
+    broken: list[Path] = []
 
     def observer(when: str, what: str, path: Path) -> None:
         if (when, what, path.name) == ("before", "sync", "journal.jsonl") and "claimed" in journals(lab) and not broken:
