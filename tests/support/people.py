@@ -50,6 +50,7 @@ class People:
     def files(self, box: int, *, sidecars: bool | None = None) -> list[Path]:
         """What lies in the drop folders now. `sidecars`: these only, or only others."""
         found = [path for user in self.users for path in sorted(self.home(user, box).rglob("*")) if path.is_file()]
+        found = [path for path in found if path.parent.name != layout.REFERENCES]  # copies of ours, in a filed folder that was moved back
         return [path for path in found if sidecars is None or (path.suffix == ".yaml") is sidecars]
 
     # --- the account --------------------------------------------------------------------
