@@ -16,6 +16,7 @@ from dropbox_import.errors import ConfigError, DropboxImportError, OutcomeUnknow
 from dropbox_import.spool.fold import Phase
 from dropbox_import.spool.journal import Record
 from dropbox_import.spool.steps import Do, Step
+from dropbox_import.workers.limits import COMPUTING_IS_LIMITED
 from dropbox_import.workers.protocol import NOT_HELD
 from dropbox_import.workers.replies import Reply
 
@@ -159,15 +160,16 @@ class Replies:
         """A worker died by itself with this command.
 
         It counts against a fileset only while that was imported, and only if nothing else was in the worker (else it runs
-        alone next time). A call that is only slow, or a share that hangs, is no death of the drop's; but files that the
-        inspector cannot get through are.
+        alone next time). A call that is only slow, or a share that hangs, is no death of the drop's; but files that an
+        inspector computes on without end are, for which the system ends it where it can.
         """
         self._shared.book.worker_gone(reply.worker)
         if reply.company:
             active.suspects.add(step.key)
             return
         hung = reply.error is not None and reply.error.kind == "hung"
-        if step.do is Do.INSPECT or (step.do in _DEADLY and not hung):
+        counts = step.do is Do.INSPECT or step.do in _DEADLY
+        if counts and not (hung and (step.do in _DEADLY or COMPUTING_IS_LIMITED)):
             active.claim.append(Record("death", {"step": step.do.value}, step.key))
         if step.do is Do.INSPECT and active.claim.drop.deaths >= _MOST_DEATHS:
             raise Rejected(

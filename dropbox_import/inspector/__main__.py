@@ -8,30 +8,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dropbox_import.workers.limits import computing_limit
 from dropbox_import.workers.serve import Handler, Job, serve
 
-CPU_SECONDS = 900
 OPEN_FILES = 256
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m dropbox_import.inspector", description="Looks into image files for the daemon.")
     parser.add_argument("--memory", type=int, default=0, help="most bytes of memory; 0 = only the daemon's own limit")
-    parser.add_argument("--cpu", type=int, default=CPU_SECONDS, help="most seconds of computing for one drop")
+    parser.add_argument("--cpu", type=int, default=0, help="most seconds of computing for one drop; 0 = half the time it may take")
     options = parser.parse_args()
     _limit_process(options.memory)
     serve("inspector", lambda: handlers(options.cpu), parallel=1)
 
 
-def handlers(cpu_seconds: int = CPU_SECONDS) -> Mapping[str, Handler]:
+def handlers(cpu_seconds: int = 0) -> Mapping[str, Handler]:
     """The inspector's commands (docs/worker-protocol.md)."""
     from dropbox_import.inspector.inspect import inspect_members
     from dropbox_import.model import FileFacts
     from dropbox_import.plain import from_plain, to_plain
 
     def inspect(job: Job) -> dict[str, Any]:
-        _limit_command(cpu_seconds)
         members = from_plain(tuple[FileFacts, ...], job.args.get("members", []))
+        _limit_command(cpu_seconds or computing_limit(sum(one.size for one in members)))
         named = from_plain(tuple[str, ...], job.args.get("named", []))
         found = inspect_members(Path(job.args["root"]), members, named, lambda done, steps: job.progress(step=done, steps=steps))
         plain: dict[str, Any] = to_plain(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 from dropbox_import.workers.protocol import Command
@@ -34,6 +35,9 @@ LIMITS: dict[str, Limit] = {
 OTHERS = Limit(120)
 """Every call that is not in the table."""
 
+COMPUTING_IS_LIMITED = sys.platform != "win32"
+"""Whether the system ends an inspector that computes for too long. Then one that is over its limit was waiting for a disk or a share."""
+
 OVER_GRACE = 30.0
 """Seconds that the other commands of a worker get when one of them is over its limit; then it is killed."""
 
@@ -44,6 +48,11 @@ END_GRACE = 10.0
 def limit_of(call: str, size: int) -> float:
     """Seconds that `call` may take with `size` bytes."""
     return LIMITS.get(call, OTHERS).allows(size)
+
+
+def computing_limit(size: int) -> int:
+    """Seconds of a processor that an inspection of `size` bytes may use: half the time it has, so that this limit is met first."""
+    return int(limit_of("inspect", size) / 2)
 
 
 def size_of(command: Command) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -191,6 +192,22 @@ def test_a_fileset_of_which_every_importer_dies_is_given_up_and_the_others_go_on
     lab.check(2 if command == "poll" else 1)
     if command != "poll":
         assert "died 3 times" in (lab.filed("failed")[0] / "REASON.txt").read_text()
+
+
+def test_a_share_that_hangs_under_the_inspector_is_no_fault_of_the_drop(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, queued=True)
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.start()
+    rng = random.Random(1)
+    hung = 0
+    while hung < 5:
+        lab.gather(rng, "inspector", 1)
+        hung += bool(lab.workers.flights) and lab.workers.die(rng, "inspector", hung=True) > 0
+        lab.step(rng)
+        lab.clock.forward(60.0)
+    assert lab.calm(rng)
+    lab.check(1)
+    assert [len(lab.filed(state)) for state in ("done", "failed")] == [1, 0]
 
 
 def test_annotations_of_which_every_importer_dies_are_told_and_the_images_are_done(lab: Lab) -> None:
