@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dropbox_import.daemon.box import BoxRunner
 from dropbox_import.daemon.sessions import Session
 from dropbox_import.daemon.shared import Shared
+from dropbox_import.errors import ServerUnavailable
 from dropbox_import.workers.protocol import Command
 from dropbox_import.workers.replies import Reply
 
@@ -27,10 +28,16 @@ class SessionKeeper:
             self._keep_alive(session)
         # Only who knows every claim knows which session of an earlier daemon nobody needs.
         loaded = all(runner.loaded for runner in self._runners)
-        if not self._shared.outage.down:
-            for session in self._shared.book.idle(self._needed(), _SESSION_IDLE, joinable=loaded):
-                self._end(session)
+        idle = self._shared.book.idle(self._needed(), _SESSION_IDLE, joinable=loaded)
+        for session in idle[: self._most_to_end()] if idle else ():
+            self._end(session)
         self._shared.book.forget_ended(self._needed(), _FORGET)
+
+    def _most_to_end(self) -> int | None:
+        """None: all. While OMERO is down one is the try whether it still is, where no drop is at work that would find out."""
+        if not self._shared.outage.down:
+            return None
+        return int(not any(runner.busy() for runner in self._runners) and self._shared.outage.may_ask())
 
     def end_all(self) -> None:
         """No session that nobody needs stays open; those of an earlier daemon are left to the next one."""
@@ -55,7 +62,17 @@ class SessionKeeper:
             # From a worker that was to hold it "no-such-session" only says that this worker is gone; the session is still open.
             gone = kind in ("", "session-gone") or (kind == "no-such-session" and worker is None)
             book.mark(session.number, "ended" if gone else "joinable")
+            self._heard_of_omero(reply)
             self._shared.wake_all()
 
         worker = session.worker if session.state == "held" else None
         self._shared.workers.submit("importer", Command(0, "end_session", {"session": session.number}), answered, worker=worker)
+
+    def _heard_of_omero(self, reply: Reply) -> None:
+        """An answer is the end of an outage; that there was none, one more try of it that failed."""
+        outage = self._shared.outage
+        if reply.error is None or reply.error.kind == "session-gone":
+            outage.worked()
+        elif outage.down and isinstance(reply.error, ServerUnavailable) and reply.worker and not reply.died:
+            outage.failed(reply.error)
+        outage.undecided()

@@ -186,3 +186,22 @@ def test_a_claim_that_is_taken_over_while_the_disk_is_in_trouble_is_given_up_and
         assert lab.runner is not None
         lab.runner.turn(0)
     assert lab.runner.busy() == 0
+
+
+def test_that_omero_is_back_is_found_out_when_no_drop_asks_for_it_any_more(tmp_path: Path) -> None:
+    """Sessions of drops that were filed or taken over stayed open; to the daemon OMERO was down until the next drop."""
+    lab = Lab(tmp_path, queued=True)
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.start()
+    assert lab.calm(random.Random(4))
+    lab.shared.outage.failed(ServerUnavailable("OMERO cannot be reached", code="unreachable"))
+    lab.server.up, downs = False, 0
+    for turn in range(60):
+        lab.server.up = turn > 30
+        lab.clock.forward(5.0)
+        lab.keeper.tend()
+        while lab.workers.deliver(random.Random(5)):
+            pass
+        downs += lab.shared.outage.down
+    assert 25 < downs < 40, "it stays down as long as it is, and no longer"
+    assert all(session.closed for session in lab.server.sessions.values())
