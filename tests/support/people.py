@@ -150,7 +150,8 @@ class People:
         if what < 0.5 and not busy:
             self.change(path, rng)
         elif what < 0.7:
-            self.rename(path)
+            if not is_ours(path.name):  # a result.yaml by another name is nothing that anybody waits for
+                self.rename(path)
         elif what < 0.8 and not busy:
             self.delete(path)
         elif not busy and path.suffix != ".yaml" and not is_ours(path.name):
