@@ -17,12 +17,14 @@ from dropbox_import.errors import ClaimTaken, JournalDamaged, ShareUnavailable
 from dropbox_import.model import FileFacts
 from dropbox_import.plain import from_plain
 from dropbox_import.spool import layout
-from dropbox_import.spool.fold import Drop, fold, step
+from dropbox_import.spool.fold import Drop, ask_again, fold, step
 from dropbox_import.spool.journal import Journal, Record, segments
 from dropbox_import.spool.layout import Layout
 from dropbox_import.spool.words import DETAILS, sentence
 
 log = logging.getLogger(__name__)
+
+_LOOK = "look at the folder; the drop is held and nothing of it is touched"
 
 _OURS = frozenset({layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION, layout.MEMBERS, layout.REFERENCES, layout.EARLIER})
 
@@ -120,7 +122,11 @@ def load(box: Layout, path: Path, clock: Clock, *, anew: bool = False) -> Claim:
         raise_if_taken(box, path, error)
     if anew and journal is not None:
         journal.new_segment()
-    return Claim(box, path, journal)
+    claim = Claim(box, path, journal)
+    if trouble := cut_short(path, claim.drop):
+        raise JournalDamaged(trouble, hint=_LOOK)
+    claim.drop = ask_again(claim.drop)
+    return claim
 
 
 def same_file(seen: FileFacts, now: FileFacts) -> bool:
@@ -153,7 +159,7 @@ def remove(claim: Claim) -> None:
     and more is in it.
     """
     if claim.drop.candidate is None and (trouble := without_a_story(claim.path)):
-        raise JournalDamaged(trouble, hint="look at the folder; the drop is held and nothing of it is touched")
+        raise JournalDamaged(trouble, hint=_LOOK)
     for folder in (claim.path / layout.REFERENCES, claim.path / layout.EARLIER, claim.members):
         if folder.is_dir():
             for path in tree(folder):
@@ -167,6 +173,14 @@ def remove(claim: Claim) -> None:
     for segment in segments(claim.path):
         files.remove_file(segment)
     files.remove_dir(claim.path)
+
+
+def cut_short(path: Path, drop: Drop) -> str:
+    """What is wrong with the failed part of a drop that was never filled, if the first part is gone; "" in every other case."""
+    waits = drop.part_of and not drop.claimed and not drop.destination
+    if waits and not path.with_name(drop.part_of).is_dir():
+        return "the journal is damaged: it ends before all files of this part had come, and the part that they came from is filed"
+    return ""
 
 
 def without_a_story(path: Path) -> str:

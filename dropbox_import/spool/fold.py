@@ -212,6 +212,18 @@ def step(drop: Drop, record: Record) -> Drop:
     return _drop_step(drop, record)
 
 
+def ask_again(drop: Drop) -> Drop:
+    """The drop as a process takes it up that found it on the disk: what OMERO said before a new attempt is asked again.
+
+    Since then more may have happened than is readable in the journal.
+    """
+    filesets = drop.filesets
+    for key, state in drop.filesets.items():
+        if state.looked is not None and state.attempt is None and not state.settled:
+            filesets = filesets.put(key, replace(state, looked=None))
+    return drop if filesets is drop.filesets else replace(drop, filesets=filesets)
+
+
 def failure_of(data: dict[str, Any]) -> Failure:
     return Failure(data["code"], data["sentence"], data.get("hint", ""), tuple(data.get("mistakes", ())))
 

@@ -10,7 +10,7 @@ from typing import Any
 from dropbox_import.errors import JournalDamaged
 from dropbox_import.model import DROP_ID, DropState, DropSummary
 from dropbox_import.spool import reports
-from dropbox_import.spool.claim import without_a_story
+from dropbox_import.spool.claim import cut_short, without_a_story
 from dropbox_import.spool.fold import Drop, FilesetState, Phase, fold
 from dropbox_import.spool.journal import Record, decode, read_newest, segments
 from dropbox_import.spool.layout import Layout
@@ -137,7 +137,9 @@ def _folders(path: Path) -> list[Path]:
 def _records(path: Path) -> tuple[tuple[Record, ...], str]:
     try:
         found = read_newest(path)
-        return found, "" if found else without_a_story(path)
+        if not found:
+            return found, without_a_story(path)
+        return found, cut_short(path, fold(path.name, found)) if path.name.endswith(".failed") else ""
     except JournalDamaged as error:
         return (), str(error)
     except OSError as error:

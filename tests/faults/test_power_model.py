@@ -20,7 +20,7 @@ from tests.support.modeldisk import Kind, nothing_kept
 from tests.support.powercuts import Cuts
 from tests.support.tally import ALL, STRIDE, counted, vital
 
-pytestmark = [pytest.mark.timeout(3600 if ALL else 120), pytest.mark.faults(minutes=12)]
+pytestmark = [pytest.mark.timeout(3600 if ALL else 120), pytest.mark.faults(minutes=4)]
 
 SUBSETS = 6 if ALL else 2
 MOST_LIVES = 150 if ALL else 40  # without a sync that is said to be needed

@@ -198,7 +198,8 @@ class Stage:
         for path, content in sorted(disk.synced().items()):
             folder, _, name = path.rpartition("/")
             if name.startswith("journal") and (drop := layout_id(folder.rpartition("/")[2])):
-                found[drop] = story(journal.read(content)[0])
+                records = journal.read(content)[0]
+                found[named(drop, records)] = story(records)
         return found
 
     def rest(self, state: State, *, land_at: int = 0) -> Lab:
@@ -234,12 +235,13 @@ class Stage:
 
 
 def stories(root: Path) -> dict[str, list[Story]]:
-    """What the journals below `root` say, by drop (the two parts of one are filed under one id); a damaged one says nothing."""
+    """What the journals below `root` say, by drop; a damaged one says nothing."""
     found: dict[str, list[Story]] = {}
     for folder in {path.parent for path in root.rglob("journal*.jsonl")}:
         if drop := layout_id(folder.name):
             try:
-                found.setdefault(drop, []).append(story(journal.read_newest(folder)))
+                records = journal.read_newest(folder)
+                found.setdefault(named(drop, records), []).append(story(records))
             except JournalDamaged:
                 found.setdefault(drop, []).append(())
     return found
@@ -274,12 +276,18 @@ def layout_id(name: str) -> str:
     return found if layout.is_id(found) else ""
 
 
+def named(drop: str, records: tuple[journal.Record, ...]) -> str:
+    """Both parts of a drop are filed under one id."""
+    part = bool(records) and "part_of" in records[0].data
+    return f"{drop.removesuffix('.failed')}.failed" if part else drop
+
+
 def unreadable(root: Path, synced: dict[str, Story]) -> list[str]:
     """Journals of which something that was synced cannot be read any more. One whose claim was given up before it was taken may be gone."""
     now = stories(root)
     told = []
     for drop, before in synced.items():
-        after = [*now.get(drop, []), *now.get(drop.removesuffix(".failed"), [])]
+        after = now.get(drop, [])
         if not after and ("claimed", "", 0) not in before:
             continue
         if not any(one[: len(before)] == before for one in after):

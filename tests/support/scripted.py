@@ -264,10 +264,19 @@ class ScriptedWorkers(Commands):
         number = self.holds.get(session, {}).get((command.drop, command.key, command.attempt), 0)
         if number in self.server.filesets:
             token = self.server.filesets[number].token
-        self.server.late.append(Late(session, token, command.do, partial(self._server_part, command, number)))
+        self.server.late.append(Late(session, token, command.do, partial(self._server_part, command, number, self._missing(command))))
 
-    def _server_part(self, command: Command, fileset: int = 0) -> None:
-        """What a command does on the server when no worker is there to note its outcome."""
+    def _missing(self, command: Command) -> tuple[str, ...]:
+        """What a command that looks before it makes something finds missing now."""
+        if command.do == "target":
+            return () if self._has_target(command.args["target"]) else ("target",)
+        if command.do == "annotate":
+            return tuple(one for one in self._annotations(command.args) if one not in self.server.annotated)
+        return ()
+
+    def _server_part(self, command: Command, fileset: int = 0, missing: tuple[str, ...] | None = None) -> None:
+        """What a command does on the server when no worker is there to note its outcome. `missing`: what it found so when it looked."""
+        missing = self._missing(command) if missing is None else missing
         server, args = self.server, command.args
         session = int(args.get("session") or 0)
         fileset = fileset or self.holds.get(session, {}).get((command.drop, command.key, command.attempt), 0)
@@ -283,10 +292,11 @@ class ScriptedWorkers(Commands):
                 if one is not None and one.process and one.sent:
                     server.start_import(fileset)
             case "target":
-                self._make_target(args["target"])  # it has looked already: what was made since is made again
+                if missing:
+                    self._make_target(args["target"])  # also when it was made since
             case "annotate":
-                server.made += self._annotations(args)
-                server.annotated += [one for one in self._annotations(args) if one not in server.annotated]
+                server.made += missing
+                server.annotated += [one for one in missing if one not in server.annotated]
             case "discard":
                 server.remove(args["fileset"])
             case "end_session":

@@ -92,9 +92,12 @@ class Commands:
     def _target(self, command: Command, session: int, target: dict[str, Any]) -> dict[str, Any]:
         self._need(session)
         name = str((target.get("dataset") or {}).get("name"))
-        if ("lab", name) not in self.server.targets:
+        if not self._has_target(target):
             self._make_target(target)
         return {"project": None, "dataset": self.server.targets[("lab", name)], "dataset_name": name, "made": []}
+
+    def _has_target(self, target: dict[str, Any]) -> bool:
+        return ("lab", str((target.get("dataset") or {}).get("name"))) in self.server.targets
 
     def _make_target(self, target: dict[str, Any]) -> None:
         name = str((target.get("dataset") or {}).get("name"))
