@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dropbox_import.disk.names import is_utf8
 from dropbox_import.model import FilesetPlan
 from dropbox_import.plain import to_plain
 from dropbox_import.spool.fold import Drop, Failure, FilesetState
@@ -90,7 +91,8 @@ def _first_seen(drop: Drop) -> dict[str, str]:
     """What intake needs so that a folder that is moved back gets the same names again."""
     if drop.candidate is None:
         return {}
-    told = {"dropped": drop.candidate.dropped or f"{drop.candidate.folder}/{drop.candidate.sidecar.path}"}
+    dropped = drop.candidate.dropped or f"{drop.candidate.folder}/{drop.candidate.sidecar.path}"
+    told = {"dropped": dropped} if is_utf8(dropped) else {}  # YAML has no way to write another name
     return told | ({"dated": drop.candidate.dated} if drop.candidate.dated else {})
 
 

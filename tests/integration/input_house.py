@@ -175,7 +175,8 @@ class House:
             save(root, filler)
         alice, _ = self.standin.sudo("alice", "lab")
         self.ids["mine"] = dataset(alice, "Mine")
-        self.ids["old_twin"], self.ids["new_twin"] = dataset(alice, "Twins"), dataset(alice, "Twins")
+        herself = self.standin.log_in("alice")  # what importers make beside each other is one, what people make is not
+        self.ids["old_twin"], self.ids["new_twin"] = dataset(herself, "Twins"), dataset(herself, "Twins")
         project = omero.model.ProjectI()
         project.name = rstring("Mitosis")
         self.ids["mitosis"] = int(save(alice, project).id.val)

@@ -100,7 +100,7 @@ ZARR = drop("plate.yaml", HELA, {"plate.zarr/.zattrs": b"{}", "plate.zarr/0/0": 
         pytest.param(RIVAL_2, ["rival_2.yaml", "rival_a.tif", "rival_1.yaml", "Keep one of them"], id="two sidecars, the other"),
         pytest.param(
             MISSING,
-            ['missing.yaml:3:28: not there yet: "missing_2.tif"; this has not changed for 3 seconds', "Put the missing files"],
+            ['missing.yaml:3:28: not there yet: "missing_2.tif"', "this has not changed for 3 seconds", "Put the missing files"],
             id="missing",
         ),
         pytest.param(NOTHING, ['no file or folder "nothing_there" beside it', "files: {include:"], id="nothing beside it"),
