@@ -332,7 +332,7 @@ def test_an_order_by_root_belongs_to_the_daemons_account(site: Site, unprivilege
 
 
 def test_who_may_not_order_is_told_what_to_type(tmp_path: Path, unprivileged: Unprivileged) -> None:
-    folder = unprivileged.folder / "closed"
+    folder = unprivileged.folder / "no-orders"
     folder.mkdir()
     site = Site(folder)
     site.fail()
