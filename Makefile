@@ -2,7 +2,7 @@
 # make test    set up, check the house and run every test
 # make check   set up and check the house only: ruff, mypy, import-linter, tests/house
 # make tidy    set up and let ruff put the form right
-# make faults  set up and try every point of failure, one by one, two files of tests at a time: at most 40 minutes on two cores; a table comes last
+# make faults  set up and try every point of failure, one by one, three files of tests at a time: at most 40 minutes on two cores; a table comes last
 # make bench   set up and print the figures of benchmarks/
 # make lock    bring requirements/ up to date with pyproject.toml (UPGRADE=1: take newer versions)
 # make clean   remove the virtual environment and what tools left; the compiled Ice extension stays in its cache

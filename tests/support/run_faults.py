@@ -1,8 +1,8 @@
-"""`make faults`: every test of faults, whole, two files at a time, and one table at the end.
+"""`make faults`: every test of faults, whole, three files at a time, and one table at the end.
 
 `python -m tests.support.run_faults [words for pytest]`. A file belongs to it that counts points (it names `tally`) or has a test
 marked `slow_faults`. The files that say `minutes=` of themselves (in a marker `faults` or `slow_faults`) come first, the longest at the
-head, so that both lanes end at about the same time; a file that says nothing is taken for one minute.
+head, so that all lanes end at about the same time; a file that says nothing is taken for one minute.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from tests.support import tally
 
 ROOT = Path(__file__).resolve().parents[2]
-LANES = 2
+LANES = 3
 LONGEST = 40 * 60.0  # seconds that the whole may take on two cores
 NOTHING_CHOSEN = 5  # pytest's exit code when -k leaves nothing
 _BELONGS = re.compile(r"\btally\b|\bslow_faults\b")
@@ -74,7 +74,7 @@ def main(words: list[str]) -> int:
     told = tally.complaints(whole=not words)
     told += [f"{one.path.relative_to(ROOT)}: pytest ended with {one.code}" for one in results if not one.good]
     took = time.monotonic() - begun
-    print("\n".join(["", *tally.table(), "", f"{took / 60:.0f} minutes, two files at a time", *told]))
+    print("\n".join(["", *tally.table(), "", f"{took / 60:.0f} minutes, three files at a time", *told]))
     if took > LONGEST:
         print(f"longer than the {LONGEST / 60:.0f} minutes that it may take on two cores")
     return 1 if told else 0
