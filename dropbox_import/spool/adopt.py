@@ -29,9 +29,9 @@ class Adopted:
 
 
 def claims_of(box: Layout, instance: str) -> tuple[Path, ...]:
-    """The claims in an instance's folder. Raises OSError."""
+    """The claims in an instance's folder, each failed part before the drop that fills it. Raises OSError."""
     folder = box.instance(instance)
-    return tuple(sorted(path for path in folder.iterdir() if layout.is_id(path.name))) if folder.is_dir() else ()
+    return tuple(sorted((path for path in folder.iterdir() if layout.is_id(path.name)), reverse=True)) if folder.is_dir() else ()
 
 
 def adopt(box: Layout, old: str, instance: Instance) -> Adopted:
