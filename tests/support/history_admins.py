@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import shutil
 
@@ -84,4 +85,7 @@ class Admins(History):
             folder = rng.choice(folders)
             target = layout.Layout(folder.parents[3]).drop / folder.parts[-3] / folder.name
             if not target.exists():
+                if state == "done":
+                    images = [path for path in self.lab.files_below(folder) if path.suffix == ".tif"]
+                    self.lab.dropped_again |= {hashlib.sha1(path.read_bytes()).hexdigest() for path in images}
                 folder.rename(target)

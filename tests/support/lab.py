@@ -72,6 +72,7 @@ class Lab:
         self.box = self.boxes[0]
         self.layout = Layout(self.box)
         self.user_bytes: Counter[bytes] = Counter()
+        self.dropped_again: set[str] = set()  # SHA-1 of what users moved out of done/: theirs to import once more as something new
         self.effects = 0
 
     # --- the first daemon's -------------------------------------------------------------

@@ -28,7 +28,7 @@ def always(lab: Lab, places: list[Path]) -> list[str]:
     complete = Counter((one.owner, one.token) for one in lab.server.complete())
     told += [f"{token} of {owner} was imported {count} times" for (owner, token), count in complete.items() if count > 1]
     stored = Counter(data for one in lab.server.complete() for data in one.contents)
-    told += [f"{digest} was imported {count} times" for digest, count in stored.items() if count > 1]
+    told += [f"{digest} was imported {count} times" for digest, count in stored.items() if count > 1 and digest not in lab.dropped_again]
     return told
 
 
