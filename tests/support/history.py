@@ -93,7 +93,7 @@ class History(RuleBasedStateMachine):
             box = 0 if kind == "again" else box
             if box not in self.away:
                 self.people.drop(kind, user, box)
-        self.goes_on(rng.choice((0, 0, 5, 10, 25)), rng, rng.choice((0.0, 0.02, 0.2)))
+        self.goes_on(rng.choice((0, 0, 5, 10, 20)), rng, rng.choice((0.0, 0.02, 0.2)))
         return rng
 
     def mend(self, rng: random.Random, chance: float) -> None:

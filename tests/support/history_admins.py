@@ -25,7 +25,7 @@ class Admins(History):
         answers: list[OrderAnswer] = []
         order = AdminOrder(f"order-{self.people.next()}", do, str(runner.box.path), (about,))
         runner.order(order, answers.append)
-        self.goes_on(rng.choice((3, 20, 60)), rng)
+        self.goes_on(rng.choice((3, 20, 40)), rng)
         return answers
 
     def _runner(self, box: int, rng: random.Random) -> BoxRunner | None:

@@ -58,7 +58,7 @@ class Hosts(History):
         rng = self.life(seed)
         self.lab.crash_after(effects)
         try:
-            self.goes_on(200, rng)
+            self.goes_on(80, rng)
         except Crash:
             self.lab.server.note("crash-at-an-effect")
         observe.set_observer(None)
@@ -70,7 +70,7 @@ class Hosts(History):
         rng = self.life(seed)
         self.lab.fail_after(effects, errors, errno.ENOSPC if full else errno.EIO)
         try:
-            self.goes_on(80, rng)
+            self.goes_on(40, rng)
         finally:
             observe.set_observer(None)
 

@@ -61,7 +61,7 @@ class Users(History):
 
         observe.set_observer(observer)
         try:
-            self.goes_on(60, rng)
+            self.goes_on(30, rng)
         finally:
             observe.set_observer(None)
 

@@ -68,7 +68,7 @@ class Daemon:
 
     def gather(self, rng: random.Random, role: str, most: int) -> None:
         """Go on until that many commands of a role are in flight beside each other, as far as they come together."""
-        for _ in range(30):
+        for _ in range(20):
             if sum(one.role == role for one in self.workers.flights) >= most:
                 return
             if not self.stopped:
