@@ -142,7 +142,7 @@ class Crowd:
             assert not self.trouble, self.trouble
             dead = [one.process.returncode for one in others if one.process.poll() is not None]
             assert not dead, f"processes ended with {dead}"
-            left = any(self.lab.layout.drop.rglob("*.yaml"))
+            left = any(name.endswith(".yaml") for _, _, names in os.walk(self.lab.layout.drop) for name in names)
             if not left and all(one.resting for one in others):
                 return
             assert time.monotonic() < end, f"stuck: not at rest after {seconds} s: {[one.state for one in others]}"
