@@ -153,6 +153,7 @@ def test_without_a_daemon_the_order_is_carried_out_at_the_next_start(site: Site)
 
 
 def test_what_omero_may_have_is_said_when_a_drop_is_discarded(site: Site) -> None:
+    plain = site.fail()
     site.lab.server.refuse["send"] = ServerUnavailable("OMERO is busy", code="busy")
     site.lab.drop("a.yaml", ONE, {"a.tif": b"image"})
     site.lab.turns(20)
@@ -169,7 +170,6 @@ def test_what_omero_may_have_is_said_when_a_drop_is_discarded(site: Site) -> Non
     assert "1 drop discarded; --all shows them" in site.run("status").stderr
     assert drop_id in site.run("status", "--all").stdout
     assert site.run("discard", drop_id).exit_code == 0
-    plain = site.fail()
     assert "OMERO has nothing of it" in site.run("discard", plain).stdout
 
 
