@@ -33,7 +33,10 @@ def under(run: RealRun, inject: str, *more: str) -> list[str]:
 def finish(run: RealRun) -> None:
     run.rest(90)
     run.check()
-    assert run.terminate() == 0
+    if run.terminate() != 0:  # the call that was to be hit came only with the end
+        run.start()
+        run.rest(90)
+        assert run.terminate() == 0
     run.check_sessions()
 
 

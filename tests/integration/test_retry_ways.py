@@ -225,7 +225,7 @@ def test_retry_with_the_daemon_ended_at_any_point(tmp_path: Path, badly: str) ->
             finally:
                 observe.set_observer(None)
             five.lab.start()
-            five.work()
+            five.work(200)  # a start that may have left us or not is watched for a minute, and then fenced off
             five.check(5)
 
 
