@@ -60,7 +60,6 @@ class BoxRunner:
         self._inbox: queue.SimpleQueue[tuple[Active, Step, Order, Reply] | Errand | str | None] = queue.SimpleQueue()
         self._errands: list[Errand] = []
         self.claims = WorkingSet(self.layout, shared, self._pipeline, self)
-        self._active = self.claims.active
         self._unread: list[str] = []
         self._known: dict[str, float] = {}  # claims that cannot be read, and when they are tried again
         self._here: tuple[ShareUnavailable | None] | None = None

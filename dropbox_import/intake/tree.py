@@ -227,14 +227,6 @@ def join(folder: str, path: str) -> str:
     return f"{folder}/{path}" if folder else path
 
 
-def listing_of(entries: Iterable[Entry], troubles: dict[str, OSError] | None = None) -> Listing:
-    """The listing with these entries."""
-    found: dict[str, dict[str, Entry]] = {}
-    for entry in sorted(entries, key=lambda entry: entry.path.split("/")):
-        found.setdefault(entry.folder, {})[entry.name] = entry
-    return Listing({path: Folder(path, names) for path, names in found.items()}, troubles)
-
-
 def look(base: Path, *, stable_ids: bool, moment: Moment = NEVER, last: Listing | None = None, max_depth: int = MAX_DEPTH) -> Listing:
     """The tree below `base`. What is as it was in `last` is taken over from there, so that a look costs little more than its stats.
 

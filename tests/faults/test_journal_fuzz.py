@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,7 +94,9 @@ def is_damaged(claim: Path) -> bool:
 
 @pytest.mark.parametrize("how", [truncations, flips])
 @pytest.mark.parametrize("case", FUZZED)
-def test_a_journal_of_which_bytes_are_gone_or_wrong_loses_nothing_and_imports_nothing_twice(folder: Path, case: str, how) -> None:  # type: ignore[no-untyped-def]
+def test_a_journal_of_which_bytes_are_gone_or_wrong_loses_nothing_and_imports_nothing_twice(
+    folder: Path, case: str, how: Callable[..., Any]
+) -> None:
     stage, rng = Stage(folder, FUZZED[case]), random.Random(f"{case} {how.__name__}")
     kind = "a journal is cut at a byte" if how is truncations else "a bit of a journal is another one"
     tried: set[bytes] = set()

@@ -65,7 +65,7 @@ def test_all_are_claimed_at_once_and_few_are_at_work(tmp_path: Path) -> None:
         lab.clock.forward(1.1)
     assert len(lab.claims()) == 30
     assert not list(lab.layout.drop.rglob("*.tif")), "users may log out"
-    assert len(runner._active) <= PLACES
+    assert len(runner.claims.active) <= PLACES
     assert runner.busy() == 30
     lab.server.refuse.clear()
     lab.clock.forward(700)
@@ -87,7 +87,7 @@ def test_an_outage_costs_no_reading_of_journals(tmp_path: Path) -> None:
     assert runner.scans > before + 50
     assert reads.count == 0
     assert lab.server.commands - asked < 60, "only one asks, when a try is due"
-    assert len(runner._active) <= PLACES
+    assert len(runner.claims.active) <= PLACES
 
 
 def test_at_a_start_each_journal_is_read_once_and_again_only_when_it_is_its_turn(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_who_waits_for_long_gives_its_place_to_others_and_keeps_its_count_of_tri
         assert len(lab.filed("done")) == 10, "twenty that only wait kept ten others from working"
         assert len(tries) == 20, "each of them is tried"
         assert min(tries.values()) > 5
-        assert len(runner._active) <= PLACES
+        assert len(runner.claims.active) <= PLACES
     lab.turns()
     lab.check(30)
 
@@ -182,7 +182,7 @@ def test_a_drop_with_a_running_attempt_keeps_its_place(tmp_path: Path) -> None:
         lab.step(rng)
         running = {one.held[0] for one in lab.server.filesets.values() if one.process and one.over_at > lab.clock.monotonic()}
         at_work = {name for name in running if name in runner.claims}
-        assert at_work <= set(runner._active)
+        assert at_work <= set(runner.claims.active)
     assert lab.calm(rng)
     lab.check(30)
 

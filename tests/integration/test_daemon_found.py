@@ -79,7 +79,7 @@ def test_an_answer_to_joining_that_is_older_than_the_import_s_answer_holds_nothi
     lab.drop("a.yaml", SIDECAR + "tags: [x]\n", {"a.tif": b"a"})
     lab.start()
     until(lab, "annotate")
-    (active,) = lab.runners[0]._active.values()
+    (active,) = lab.runners[0].claims.active.values()
     (session,) = lab.server.sessions
     (one,) = lab.server.filesets.values()
     told = {"drop": active.id, "key": one.key, "attempt": 1, "fileset": one.number, "phase": "committed"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -10,10 +11,18 @@ from hypothesis import strategies as st
 
 from dropbox_import.errors import SidecarInvalid
 from dropbox_import.intake.pairing import Asked, Pair, pair
-from dropbox_import.intake.tree import Entry, Kind, listing_of
+from dropbox_import.intake.tree import Entry, Folder, Kind, Listing
 from dropbox_import.model import FilesRule, ImportRequest, Target
 from dropbox_import.sidecar import is_sidecar, parse_sidecar
 from tests.unit.intake.trees import TREES, Gets, T, Tree
+
+
+def listing_of(entries: Iterable[Entry]) -> Listing:
+    """What a look at a tree with these entries gives."""
+    found: dict[str, dict[str, Entry]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.path.split("/")):
+        found.setdefault(entry.folder, {})[entry.name] = entry
+    return Listing({path: Folder(path, names) for path, names in found.items()}, None)
 
 
 def entries_of(paths: list[str]) -> list[Entry]:
