@@ -9,6 +9,7 @@ from typing import Any, Literal
 GB = 1_000_000_000
 DAY = 86400.0
 PASSWORD_ENV = "OMERO_PASSWORD"
+Language = Literal["en", "fr"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,22 @@ class WaitForFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Listener:
+    """Who hears of which events: `to` are mail addresses and names of channels; `events` None = those that are usual there."""
+
+    to: tuple[str, ...] = ()
+    events: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BoxNotify:
+    """What is special in one box: its users' language (None = that of all), and who hears of its drops besides their users."""
+
+    language: Language | None = None
+    also: Listener = field(default_factory=Listener)
+
+
+@dataclass(frozen=True, slots=True)
 class Box:
     """One drop box.
 
@@ -52,6 +69,7 @@ class Box:
     require_end: bool = False
     min_free: int = 5 * GB
     check_file_owner: bool = True
+    notify: BoxNotify = field(default_factory=BoxNotify)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +98,68 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Mail:
+    """The mail server. A password is never here: `password_file`, or systemd's credential `mail-password`, has it.
+
+    `port` None = the usual one of `security`. `sender` None = the first administrator's address.
+    """
+
+    host: str
+    port: int | None = None
+    security: Literal["none", "starttls", "tls"] = "none"
+    user: str | None = None
+    password_file: Path | None = None
+    sender: str | None = None
+    reply_to: str | None = None
+    ca_file: Path | None = None
+    insecure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Hours of the day in which a channel is silent, in minutes after midnight; it may go over midnight."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A chat, webhook or any other service of apprise. Its address is a secret: it stands in `url_file`, or in systemd's `credential`."""
+
+    name: str
+    url_file: Path | None = None
+    credential: str | None = None
+    quiet: Quiet | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Who is told what, and how. Without `mail` and `channels` nobody is told anything.
+
+    `user_events`: what users hear of their own drops; `users`: those who want it otherwise, by login. `web`: address of OMERO.web, for links.
+    Seconds: a letter waits `gather` for more of the same; after one the next waits `digest`; `limit` letters for one recipient in `per`; what
+    could not be sent for `give_up_after` is laid aside. `waits_after`: a drop that waits so long for OMERO is told to its user.
+    """
+
+    mail: Mail | None = None
+    admin: Listener = field(default_factory=Listener)
+    user_events: tuple[str, ...] = ("done", "partly", "failed", "waits")
+    users: dict[str, Listener] = field(default_factory=dict)
+    channels: dict[str, Channel] = field(default_factory=dict)
+    language: Language = "en"
+    templates: Path | None = None
+    web: str = ""
+    time_zone: str | None = None
+    gather: float = 10.0
+    digest: float = 180.0
+    limit: int = 10
+    per: float = 3600.0
+    give_up_after: float = 5 * DAY
+    waits_after: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All that an administrator decides. `instance` names this installation in shared boxes."""
 
@@ -90,3 +170,4 @@ class Settings:
     workers: Workers = field(default_factory=Workers)
     retry: Retry = field(default_factory=Retry)
     log: Log = field(default_factory=Log)
+    notify: Notify = field(default_factory=Notify)
