@@ -24,14 +24,17 @@ from dropbox_import.workers.replies import OnReply, Reply, Ticket
 
 END = 5.0  # seconds that `stop` gives the workers to end by themselves, which they do at once
 
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "REQUESTS_CA_BUNDLE")
+
 OnProgress = Callable[[Command, Progress], None]
 
 
 class Workers:
     """All workers of one daemon. Every method may be called from any thread.
 
-    `importer_config` are the args of `configure`, the first command of each importer. `on_progress` gets what running commands say to be
-    shown; it must be quick. `commands` says how a role is started (tests). Making this object waits for workers that outlived an earlier
+    `importer_config` and `notifier_config` are the args of `configure`, the first command of each of them. `on_progress` gets what running
+    commands say to be shown; it must be quick. `commands` says how a role is started (tests). Making this object waits for workers that outlived an earlier
     daemon, and kills them. Limits: docs/worker-protocol.md.
     """
 
@@ -43,6 +46,7 @@ class Workers:
         log: logging.Logger | None = None,
         *,
         importer_config: Mapping[str, Any] | None = None,
+        notifier_config: Mapping[str, Any] | None = None,
         on_progress: OnProgress | None = None,
         commands: Mapping[Role, tuple[str, ...]] | None = None,
     ) -> None:
@@ -52,15 +56,16 @@ class Workers:
         self._changed = threading.Condition()
         self._threads: dict[int, threading.Thread] = {}
         self._warden: threading.Thread | None = None
-        config = importer_config or {}
+        configs: dict[Role, Mapping[str, Any]] = {"importer": importer_config or {}, "notifier": notifier_config or {}}
         how = {
             "inspector": Start("inspector", default_command("inspector"), state_dir, memory=settings.inspector_memory),
-            "importer": Start("importer", default_command("importer"), state_dir, variables=_secrets(config)),
+            "importer": Start("importer", default_command("importer"), state_dir, variables=_secrets(configs["importer"])),
+            "notifier": Start("notifier", default_command("notifier"), state_dir, variables=(CREDENTIALS, *PROXIES)),
         }
         roles: dict[Role, Start] = {start.role: start for start in how.values()}
         for role, command in (commands or {}).items():
             roles[role] = Start(role, command, state_dir, roles[role].variables, roles[role].memory)
-        self._floor = Floor(settings, clock, self._log, roles, config, self._launch)
+        self._floor = Floor(settings, clock, self._log, roles, configs, self._launch)
         end_orphans(state_dir, clock)
 
     # --- for the daemon --------------------------------------------------------------
@@ -216,4 +221,4 @@ class Workers:
 
 def _secrets(config: Mapping[str, Any]) -> tuple[str, ...]:
     """The environment variables that lead an importer to the password: the only ones of that kind that are passed on."""
-    return ("CREDENTIALS_DIRECTORY", *([str(config["password_env"])] if config.get("password_env") else []))
+    return (CREDENTIALS, *([str(config["password_env"])] if config.get("password_env") else []))

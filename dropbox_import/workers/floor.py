@@ -51,7 +51,7 @@ class Floor:
         clock: Clock,
         log: logging.Logger,
         how: Mapping[Role, Start],
-        config: Mapping[str, Any],
+        configs: Mapping[Role, Mapping[str, Any]],
         launch: Callable[[Member, Child], None],
     ) -> None:
         self.crew: dict[int, tuple[Member, Child]] = {}
@@ -63,7 +63,7 @@ class Floor:
         self._clock = clock
         self._log = log
         self._how = how
-        self._config = dict(config)
+        self._configs = {role: dict(config) for role, config in configs.items() if config}
         self._launch = launch
         self._started = 0
 
@@ -119,13 +119,16 @@ class Floor:
         with_room = [member for member in same if member.room() > 0]
         if with_room:
             return max(with_room, key=Member.room)
-        most = MAX_ALONE if alone else self._settings.inspectors if role == "inspector" else self._settings.importers
+        most = MAX_ALONE if alone else self._most(role)
         # One that is ending counts: its successor starts when it is gone, so that no two of them are at one piece of work.
         return self._start(role, alone) if len(same) < most else None
 
+    def _most(self, role: Role) -> int:
+        return {"inspector": self._settings.inspectors, "importer": self._settings.importers, "notifier": 1}[role]
+
     def _start(self, role: Role, alone: bool) -> Member:
         self._started += 1
-        cap = THREADS[role] if role == "inspector" else min(THREADS[role], self._settings.filesets_in_flight + LIGHT)
+        cap = min(THREADS[role], self._settings.filesets_in_flight + LIGHT) if role == "importer" else THREADS[role]
         member = Member(self._started, role, alone, cap, self._clock.monotonic())
         child = Child(self._how[role], member.number, self._log)
         self.crew[member.number] = (member, child)
@@ -152,8 +155,8 @@ class Floor:
             return
         if hello.package != __version__:
             self._log.warning("%s %d is of version %s, the service of %s", member.role, member.number, hello.package, __version__)
-        if member.role == "importer" and self._config:
-            self._send(member, child, None, Command(0, "configure", self._config))
+        if member.role in self._configs:
+            self._send(member, child, None, Command(0, "configure", self._configs[member.role]))
         else:
             self._ready(member)
 

@@ -17,13 +17,13 @@ from dropbox_import.plain import from_plain, to_plain
 PROTOCOL = 1
 MAX_LINE = 64 * 1024 * 1024
 
-Role = Literal["inspector", "importer"]
+Role = Literal["inspector", "importer", "notifier"]
 Effect = Literal["none", "done", "unknown"]
 
 URGENT = frozenset({"cancel", "keep_alive"})
 """Commands that never wait behind others: a cancel that queues behind the upload it should stop would be worthless."""
 
-THREADS: dict[Role, int] = {"inspector": 1, "importer": 12}
+THREADS: dict[Role, int] = {"inspector": 1, "importer": 12, "notifier": 4}
 """How many commands a worker of each role does at once at most; the daemon sends no more."""
 
 NOT_HELD = frozenset({"no-such-attempt", "no-such-session"})

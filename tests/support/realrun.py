@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -36,6 +37,7 @@ key_values:
 """
 NOTES = "notes.txt"
 ATTACHED = f"attachments: [{{file: {NOTES}}}]\n"
+LONGEST_IDLE = 600_000  # milliseconds until OMERO ends a session of ours that nobody uses
 MODEST = 'target: {{dataset: {{name: "{dataset}", create: true}}}}\ncomments: ["of {name}"]\n'
 
 
@@ -306,11 +308,20 @@ class RealRun:
         assert not doubles, f"tags twice: {doubles}"
 
     def check_sessions(self) -> None:
-        """After a stop: a session of an owner that is still open is known on the disk, so that the next daemon ends it."""
+        """After a stop: a session of an owner that is still open is known on the disk, so that the next daemon ends it.
+
+        But for one whose opener was killed before it knew the secret: nobody can use or end it, nothing was begun in it, and it idles out.
+        """
         known = {int(path.stem) for path in (self.state / "sessions").glob("*.json") if path.stem.isdigit()}
-        opened = "select s.id from Session s join Experimenter e on e.id = s.owner where s.closed is null and e.omeName <> 'importer'"
-        left = {number for (number,) in self.ask(opened)} - known
-        assert not left, f"sessions forgotten: {left}\n{self.tail()}"
+        of_owners = "Session s join Experimenter e on e.id = s.owner where s.closed is null and e.omeName <> 'importer'"
+        left = {number: idle for number, idle in self.ask(f"select s.id, s.timeToIdle from {of_owners}") if number not in known}
+        used = {number for number in left if self._is_in_a_journal(number)}
+        assert not used, f"sessions forgotten: {used}\n{self.tail()}"
+        assert all(0 < idle <= LONGEST_IDLE for idle in left.values()), f"sessions that would be left on the server for ever: {left}"
+
+    def _is_in_a_journal(self, session: int) -> bool:
+        sign = re.compile(rb'"session": ?%d\b' % session)
+        return any(sign.search(path.read_bytes()) for path in self.layout.box.rglob("journal*.jsonl"))
 
     def until(self, look: Callable[[], Any], seconds: float = 30) -> Any:
         end = time.monotonic() + seconds

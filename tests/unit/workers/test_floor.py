@@ -149,7 +149,7 @@ def test_whatever_happens_each_command_is_answered_once_or_still_in_hand(script:
 
 def test_configure_comes_before_any_work_and_its_answer_goes_to_nobody() -> None:
     there = floor()
-    there._config = {"host": "x"}
+    there._configs = {"importer": {"host": "x"}}
     there.take(ticket(do="check"))
     greet(there, 1)
     member, child = there.crew[1]
