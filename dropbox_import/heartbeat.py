@@ -8,6 +8,8 @@ both are stamped by the same file system.
 from __future__ import annotations
 
 import json
+import os
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +54,18 @@ def box_time(folder: Path, clock: Clock) -> float:
             disk.remove_file(probe)
     except OSError as error:
         raise as_ours(error, f"writing into {folder}") from error
+
+
+def sign_of_life(instance: str, interval: float, beat: int, *, accepting: bool) -> dict[str, object]:
+    """What a daemon writes of itself every `interval` seconds. `accepting`: it was not told to stop."""
+    return {
+        "instance": instance,
+        "host": platform.node(),
+        "pid": os.getpid(),
+        "interval": interval,
+        "beat": beat,
+        "accepting": accepting,
+    }
 
 
 def heartbeats(box: Path, now: float) -> tuple[Heartbeat, ...]:

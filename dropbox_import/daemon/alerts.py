@@ -14,10 +14,11 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dropbox_import.clock import Clock
 from dropbox_import.disk import files
+from dropbox_import.notify.message import Message
 from dropbox_import.notify.outbox import write_message
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,12 @@ class Alerts:
             elif seen is None and key in self._alerts:
                 self._over.add(key)
 
+    def told(self, key: str) -> Alert | None:
+        """The open alert of that key, once people were told of it."""
+        with self._lock:
+            alert = self._alerts.get(key)
+            return alert if alert is not None and alert.state == _TOLD else None
+
     def known(self) -> frozenset[str]:
         """The keys of all that is so, or was told and not ended."""
         with self._lock:
@@ -129,19 +136,19 @@ class Alerts:
             self._message(alert, "alert-ends")
             self._forget(key)
 
-    def _message(self, alert: Alert, event: str) -> None:
-        facts: dict[str, Any] = {
-            "drop": alert.drop,
-            "to": [],
-            "email": None,
-            "alert": alert.key,
-            "text": alert.sentence,
-            "hint": alert.hint,
-            "since": alert.since,
-        }
-        if alert.until:
-            facts["until"] = alert.until
-        write_message(self._outbox, alert.id, event, facts)
+    def _message(self, alert: Alert, event: Literal["alert-begins", "alert-ends"]) -> None:
+        message = Message(
+            event=event,
+            name=f"{alert.id}.{event}",
+            at=alert.until or alert.since,
+            drop=alert.drop,
+            alert=alert.key,
+            text=alert.sentence,
+            hint=alert.hint,
+            since=alert.since,
+            until=alert.until,
+        )
+        write_message(self._outbox, message)
 
     def _keep(self, alert: Alert) -> None:
         with self._lock:

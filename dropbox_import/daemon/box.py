@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import queue
 import threading
 from collections import deque
@@ -25,6 +24,7 @@ from dropbox_import.daemon.working import SHOWN, WorkingSet, by_turns
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.disk.volumes import free_bytes
 from dropbox_import.errors import ClaimTaken, DropboxImportError, JournalDamaged, Rejected, ShareUnavailable, TryLater
+from dropbox_import.heartbeat import sign_of_life
 from dropbox_import.intake import Intake
 from dropbox_import.model import Candidate, Waiting
 from dropbox_import.settings import Box
@@ -62,6 +62,7 @@ class BoxRunner:
         self.claims = WorkingSet(self.layout, shared, self._pipeline, self)
         self._unread: list[str] = []
         self._known: dict[str, float] = {}  # claims that cannot be read, and when they are tried again
+        self._damaged: dict[str, str] = {}  # those of them that stay so until somebody mends them, and why
         self._here: tuple[ShareUnavailable | None] | None = None
         self._ready: deque[Candidate] = deque()
         self._waiting: tuple[Waiting, ...] = ()
@@ -119,6 +120,10 @@ class BoxRunner:
     def waits(self) -> list[tuple[str, DropboxImportError]]:
         """The claims that cannot go on now, each with the reason."""
         return self.claims.waits()
+
+    def held(self) -> list[tuple[str, str]]:
+        """The claims that somebody must look at before anything is done with them, each with the reason."""
+        return [*self._damaged.items(), *self.claims.held()]
 
     def needed_sessions(self) -> frozenset[int]:
         """The sessions that claims of this box still refer to."""
@@ -282,18 +287,11 @@ class BoxRunner:
     def _heartbeat(self, now: float, *, accepting: bool = True) -> None:
         self._next_beat = now + HEARTBEAT_SECONDS
         self._beat += 1
-        facts = {
-            "instance": self._shared.instance.name,
-            "host": platform.node(),
-            "pid": os.getpid(),
-            "interval": HEARTBEAT_SECONDS,
-            "beat": self._beat,
-            "accepting": accepting and not self._shared.draining.is_set(),
-        }
+        willing = accepting and not self._shared.draining.is_set()
         try:
             if self._gone() is not None:
                 return
-            self.peers.beat(facts)
+            self.peers.beat(sign_of_life(self._shared.instance.name, HEARTBEAT_SECONDS, self._beat, accepting=willing))
         except ShareUnavailable as error:
             self._here = (error,)
         except OSError as error:
@@ -342,6 +340,7 @@ class BoxRunner:
         now = self._clock.monotonic()
         self.claims.gone(names)
         self._known = {name: again for name, again in self._known.items() if name in names}
+        self._damaged = {name: why for name, why in self._damaged.items() if name in self._known}
         unread = (name for name in names if name not in self.claims and self._known.get(name, now) <= now)
         self._unread = sorted(name for name in unread if name.removesuffix(filing.SPLIT_SUFFIX) not in names - {name})
         self.loaded = self.loaded or not (self._unread or self._known)
@@ -370,6 +369,8 @@ class BoxRunner:
         """Told once; it is tried again now and then, since somebody may have mended it."""
         if name not in self._known:
             log.error("%s", error, extra={"drop": name, "step": "held"})
+        if isinstance(error, JournalDamaged):
+            self._damaged[name] = error.sentence
         self._known[name] = self._clock.monotonic() + (_DAMAGED_PAUSE if isinstance(error, JournalDamaged) else 0.0)
 
     def _claim(self, candidate: Candidate) -> None:

@@ -43,7 +43,7 @@ class _Peer:
 
 
 class Peers:
-    """For one box and its thread; `look` at each scan. `alive` and `notices` may be asked from any thread."""
+    """For one box and its thread; `look` at each scan. `alive` and `silent` may be asked from any thread."""
 
     def __init__(self, box: Layout, instance: Instance, clock: Clock) -> None:
         self._box = box
@@ -55,7 +55,7 @@ class Peers:
         self._run = f"{clock.token_bits(40):010x}"
         self._beaten = False
         self._twin: ShareUnavailable | None = None
-        self.notices: tuple[str, ...] = ()
+        self.silent: dict[str, str] = {}  # what people should know of an instance, by its name
 
     def beat(self, facts: Mapping[str, object]) -> None:
         """Write our own heartbeat. Raises OSError, and ShareUnavailable once another process was seen to write it too."""
@@ -113,8 +113,8 @@ class Peers:
             if self.alive(name):
                 log.warning("the instance %s gives signs of life again", name, extra={"step": "peers"})
         self._told = frozenset(told)
-        self.notices = tuple(told.values())
-        return self.notices
+        self.silent = told
+        return tuple(told.values())
 
     def _observe(self, name: str, passed: float) -> _Peer:
         peer = self._peers.get(name)

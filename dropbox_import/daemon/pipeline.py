@@ -18,10 +18,11 @@ from dropbox_import.daemon.shared import Happening, Shared
 from dropbox_import.disk import files
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.errors import ClaimLost, ClaimTaken, DropboxImportError, JournalDamaged, Rejected, TryLater
+from dropbox_import.notify import compose
 from dropbox_import.notify.outbox import write_message
 from dropbox_import.plain import to_plain
 from dropbox_import.spool import claim as claims
-from dropbox_import.spool import filing, reports, taking
+from dropbox_import.spool import filing, taking
 from dropbox_import.spool.journal import Record
 from dropbox_import.spool.steps import MOST_TRIES, Do, Step, World, next_steps
 from dropbox_import.workers.protocol import Command, Role
@@ -182,11 +183,9 @@ class Pipeline:
         claims.compare_again(claim)
         drop = claim.drop
         outbox = claim.box.outbox(self._shared.instance.name)
-        request = drop.candidate.request if drop.candidate else None
-        people = {"to": list(request.notify) if request else [], "email": (drop.resolved or {}).get("email")}
-        written = [write_message(outbox, drop.id, reports.outcome(drop), {**people, "result": reports.result(drop)})]
-        if text := reports.attention(drop):
-            written.append(write_message(outbox, drop.id, "attention", {"text": text}))
+        box = str(claim.box.box)
+        messages = [compose.outcome(drop, box), compose.attention(drop, box)]
+        written = [write_message(outbox, message) for message in messages if message is not None]
         try:
             claim.append(Record("messages"))
         except ClaimTaken:

@@ -14,8 +14,10 @@ from typing import Any
 from dropbox_import.clock import Clock, SystemClock
 from dropbox_import.daemon.alerts import Alerts
 from dropbox_import.daemon.box import BoxRunner
+from dropbox_import.daemon.couriers import Couriers
 from dropbox_import.daemon.hung import JOIN, Hung, Wakes, join_all
 from dropbox_import.daemon.keeper import SessionKeeper
+from dropbox_import.daemon.notifier_config import notifier_config
 from dropbox_import.daemon.order_files import OrderDesk
 from dropbox_import.daemon.outage import Backoff, Outage
 from dropbox_import.daemon.sessions import SessionBook
@@ -103,7 +105,13 @@ def run(
             settings=settings,
             instance=instance,
             clock=clock,
-            workers=Workers(settings.workers, settings.state_dir, clock, importer_config=importer_config(settings, instance.name)),
+            workers=Workers(
+                settings.workers,
+                settings.state_dir,
+                clock,
+                importer_config=importer_config(settings, instance.name),
+                notifier_config=notifier_config(settings, instance.name),
+            ),
             book=SessionBook(instance.sessions, clock),
             outage=Outage(backoff, clock),
             backoff=backoff,
@@ -143,9 +151,9 @@ class _Service:
         self._clock = shared.clock
         self._keeper = SessionKeeper(shared, runners)
         self._desk = OrderDesk(shared.instance.state_dir, {str(runner.box.path): runner for runner in runners}, shared.clock)
-        self._watch = Watch(
-            Alerts(shared.instance.state_dir, shared.clock), shared.outage, runners, shared.instance.state_dir, shared.clock
-        )
+        alerts = Alerts(shared.instance.state_dir, shared.clock)
+        self._couriers = Couriers(shared, runners, lambda: alerts.told("omero"))
+        self._watch = Watch(alerts, shared.outage, runners, shared.instance.state_dir, shared.clock, self._couriers.post.channels.troubles)
         self._hung = Hung(shared, runners)
         self._next_status = 0.0
         self._rest_since: dict[BoxRunner, int] = {}
@@ -159,6 +167,7 @@ class _Service:
             thread.daemon = True  # a hung mount must not keep the process alive after its stop
             thread.start()
         wakes.start()
+        self._couriers.start()
         started = self._clock.monotonic()
         try:
             while not self._stop.draining.is_set() and not (once and self._nothing_left(started)):
@@ -167,12 +176,15 @@ class _Service:
                 except Exception:  # a bug here must not end what imports
                     log.exception("a bug in looking after sessions and status; the daemon goes on")
                 self._stop.draining.wait(_TICK)
+            if once:
+                self._couriers.flush(self._stop.draining)
             self._drain()
         finally:
             wakes.stop()
             for runner in self._runners:
                 runner.stop()
             self._shared.workers.stop()
+            self._couriers.stop()
             join_all(threads, JOIN, self._clock)
             self._desk.finish()
             self._write_status(running=False)
@@ -209,6 +221,7 @@ class _Service:
     def _drain(self) -> None:
         """What runs is finished where that takes moments; the rest is left as its journal says. No session that nobody needs stays open."""
         self._shared.draining.set()
+        self._couriers.drain(self._stop.at_once)
         deadline = self._clock.monotonic() + _DRAIN_SECONDS
         while not self._stop.at_once.is_set() and self._clock.monotonic() < deadline:
             if not self._hung.flying():
@@ -232,6 +245,7 @@ class _Service:
             "omero": {"down": outage.down, "why": outage.reason, "since": outage.since},
             "boxes": [runner.state() for runner in self._runners],
             "workers": self._shared.workers.snapshot(),
+            "notify": self._couriers.state(),
         }
         try:
             files.replace(self._shared.instance.status, json.dumps(facts).encode(), 0o600, durable=False)

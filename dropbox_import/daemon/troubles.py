@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from dropbox_import.clock import Clock
 from dropbox_import.daemon.alerts import AFTER, Alerts
+from dropbox_import.daemon.channels import ChannelTrouble
 from dropbox_import.daemon.outage import Outage
 from dropbox_import.disk.volumes import free_bytes
 from dropbox_import.errors import AccessDenied, DiskFull, DropboxImportError, FileBusy
@@ -22,6 +23,10 @@ _OMERO_HINT = "Nothing is lost: every drop waits and goes on by itself. `dropbox
 _HUNG_HINT = "Look whether its volume is mounted and answers; the other boxes go on."
 _FULL_HINT = "Make room there, or lower `min_free` in the config; the work goes on by itself."
 _STATE_HINT = "Make room there: without it the daemon cannot work."
+_NOTIFY_HINT = "The messages are kept and tried again; imports go on. `dropbox-import notify list` shows them."
+_UNSENT = 600.0  # seconds
+_HELD_HINT = "Nothing of it is touched until somebody has looked: `dropbox-import show {drop}` says more."
+_PEER_HINT = "`dropbox-import status` says more."
 _DENIED_HINT = "Give the service account the right to read, move and change it (`dropbox-import check` says what to type)."
 _BUSY_HINT = "Close the program that has it open, or ask its user; the drop goes on by itself."
 
@@ -37,6 +42,12 @@ class Trouble:
     drop: str = ""
 
 
+class Observed(Protocol):
+    """What is known of other instances."""
+
+    silent: dict[str, str]
+
+
 class Runner(Protocol):
     """What is read of a box, from another thread."""
 
@@ -46,22 +57,36 @@ class Runner(Protocol):
     turning_since: float | None
 
     @property
+    def peers(self) -> Observed: ...
+
+    @property
     def problem(self) -> DropboxImportError | None: ...
 
     def unclaimed(self) -> tuple[Waiting, ...]: ...
 
     def waits(self) -> list[tuple[str, DropboxImportError]]: ...
 
+    def held(self) -> list[tuple[str, str]]: ...
+
 
 class Watch:
     """Looks every few seconds and lets `alerts` tell. Used by the service's own thread."""
 
-    def __init__(self, alerts: Alerts, outage: Outage, runners: Sequence[Runner], state_dir: Path, clock: Clock) -> None:
+    def __init__(
+        self,
+        alerts: Alerts,
+        outage: Outage,
+        runners: Sequence[Runner],
+        state_dir: Path,
+        clock: Clock,
+        channels: Callable[[], Iterable[ChannelTrouble]] = tuple,
+    ) -> None:
         self._alerts = alerts
         self._outage = outage
         self._runners = runners
         self._state_dir = state_dir
         self._clock = clock
+        self._channels = channels
         self._next_look = 0.0
 
     def tend(self) -> None:
@@ -82,6 +107,8 @@ class Watch:
             yield Trouble("omero", f"OMERO cannot be used: {self._outage.reason}", _OMERO_HINT)
         if (free := _free(self._state_dir)) is not None and free < _STATE_NEEDS:
             yield Trouble("state", f"only {free / 1e6:.0f} MB are free on the volume of the state folder {self._state_dir}", _STATE_HINT)
+        for channel in self._channels():
+            yield Trouble(f"notify:{channel.channel}", f"no message can be sent by {channel.channel}: {channel.why}", _NOTIFY_HINT, _UNSENT)
         for runner in self._runners:
             if hangs(runner, now):
                 yield Trouble(f"hung:{runner.box.path}", f"the box {runner.box.path} has not answered for two minutes", _HUNG_HINT, 0.0)
@@ -114,6 +141,10 @@ def of_box(runner: Runner) -> Iterator[Trouble]:
     if trouble is not None:
         yield Trouble(f"box:{path}", trouble.sentence, trouble.hint)
         return
+    for drop, why in runner.held():
+        yield Trouble(f"held:{path}:{drop}", f"the drop {drop} is held: {why}", _HELD_HINT.format(drop=drop), 0.0, drop)
+    for name, notice in list(runner.peers.silent.items()):
+        yield Trouble(f"peer:{path}:{name}", notice, _PEER_HINT, 0.0)
     full = [why for _, why in runner.waits() if why.kind == DiskFull.code]
     if runner.low:
         least = f"{runner.box.min_free / 1e9:.1f} GB"

@@ -132,6 +132,17 @@ class WorkingSet:
         found = [(one.id, why) for one in list(self.active.values()) if (why := one.why()) is not None]
         return found + [(one.name, one.why) for one in self.parked.records() if one.why is not None]
 
+    def held(self) -> list[tuple[str, str]]:
+        """The claims that are not touched until somebody has looked, each with the reason."""
+        found = [(one.id, one.held.sentence) for one in list(self.active.values()) if one.held is not None]
+        return found + [(one.name, one.why.sentence) for one in self.parked.records() if one.held and one.why is not None]
+
+    def owners(self) -> Counter[str]:
+        """How many claims each owner has that are not at their end."""
+        owners = Counter(active.drop.owner for active in list(self.active.values()))
+        owners.update(one.owner for one in self.parked.records())
+        return owners
+
     # --- coming and going ---------------------------------------------------------------
 
     def begin(self, claim: Claim) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from dropbox_import.errors import NotAllowed
 from dropbox_import.importer import queries
-from dropbox_import.importer.connection import ask
+from dropbox_import.importer.connection import ServerConfig, ask, service_login
 from dropbox_import.importer.errors import calling
 
 EVERYBODY = "user"  # OMERO's group of all active accounts: no data lies in it
@@ -44,6 +44,12 @@ def find_person(client: Any, login: str) -> Person:
         )
     number, name, _first, _last, email, _ldap = rows[0]
     return Person(int(number), str(name), str(email or ""))
+
+
+def address_of(config: ServerConfig, login: str) -> str:
+    """The mail address that OMERO has of an active account, "" for none. Raises NotAllowed for an account that cannot be used."""
+    with service_login(config) as client:
+        return find_person(client, login).email
 
 
 def groups_of(client: Any, login: str) -> list[Group]:

@@ -21,6 +21,7 @@ from dropbox_import.importer.connection import ServerConfig
 from dropbox_import.importer.discard import discard
 from dropbox_import.importer.errors import WAITS, effect_of, with_effect
 from dropbox_import.importer.fileset import NewFileset, begin, look_up
+from dropbox_import.importer.people import address_of
 from dropbox_import.importer.records import Sent
 from dropbox_import.importer.resolve import resolve
 from dropbox_import.importer.sessions import OwnerSession
@@ -46,7 +47,7 @@ class Importer:
 
     def handlers(self) -> Mapping[str, Handler]:
         names = (
-            "configure check open_session join_session keep_alive session_state end_session resolve target look_up begin send commit poll"
+            "configure check who_is open_session join_session keep_alive session_state end_session resolve target look_up begin send commit poll"
             " confirm annotate discard cancel"
         )
         return {name: getattr(self, name) for name in names.split()}
@@ -60,6 +61,10 @@ class Importer:
     def check(self, job: Job) -> dict[str, Any]:
         job.in_call("check")
         return check(self._server(), self._clock)
+
+    def who_is(self, job: Job) -> dict[str, Any]:
+        job.in_call("who_is")
+        return {"email": address_of(self._server(), job.args["owner"])}
 
     def open_session(self, job: Job) -> dict[str, Any]:
         job.in_call("open_session")

@@ -1,4 +1,7 @@
-"""Messages to people: written into the claim's outbox before filing, sent (a later release) after it.
+"""What people are to be told: messages, letters, the outbox in which they lie, who hears what and when. Sending is done in notifier/.
 
-Promises after a crash: a message is written under a name made of drop and event, so writing it again changes nothing.
+Owns: the outbox folder of an instance in each box, and the one in the state folder.
+Promises after a crash: a message is on the disk before its drop is filed, and a letter before it is sent; no message is lost, and
+only a letter that was just being sent may come twice, recognisable as the same.
+Never: speaks to a mail server or a chat; asks OMERO; reads what people dropped.
 """

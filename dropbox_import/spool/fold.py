@@ -112,7 +112,7 @@ class Drop:
     """Everything the journal says of one drop.
 
     `making`: the session in which its containers, or annotations of them, may still land.
-    `again`: it was filed and taken back by an administrator, so that its files are in the claim already.
+    `again`: so often it was filed and taken back by an administrator; then its files are in the claim already.
     `part_of`: it is the failed part of that drop, and `failed_parts` are its failures with their files.
     """
 
@@ -121,7 +121,7 @@ class Drop:
     candidate: Candidate | None = None
     seen: str = ""
     part_of: str = ""
-    again: bool = False
+    again: int = 0
     modes: tuple[dict[str, Any], ...] | None = None
     claimed: bool = False
     release: Failure | None = None
@@ -255,7 +255,7 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
                 key: FilesetState(one.plan, one.attempts, one.attempts, imported=one.imported, annotated=one.annotated)
                 for key, one in drop.filesets.items()
             }
-            return Drop(drop.id, data["instance"], drop.candidate, data["seen"], again=True, filesets=Filesets(kept))
+            return Drop(drop.id, data["instance"], drop.candidate, data["seen"], again=drop.again + 1, filesets=Filesets(kept))
         case "adopted":
             return replace(drop, instance=data["by"])
         case "claimed":

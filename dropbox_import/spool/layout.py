@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ ATTENTION = "ATTENTION.txt"
 REQUEST = "request.json"
 EARLIER = "earlier"  # what an earlier filing left in a folder that was moved back to drop/
 
+_MOST_PLACES = 10  # of one drop in a month, each tried again and filed beside an earlier one
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -90,6 +92,20 @@ def filed_name(sidecar: str, drop_id: str, again: int = 1) -> str:
     if len(encoded) > room:
         stem = encoded[:room].decode("utf-8", "ignore")
     return unicodedata.normalize("NFC", stem).rstrip(". ") + tail
+
+
+def find_filed(state: Path, user: str, sidecar: str, drop_id: str) -> Path | None:
+    """Where in done/ or failed/ (`state`) a drop was filed; None if it is not there (any more)."""
+    month = state / user / month_of(drop_id)
+    places = (month / filed_name(sidecar, drop_id, again) for again in range(1, _MOST_PLACES))
+    return next((place for place in places if place.is_dir()), None)
+
+
+def is_claimed(box: Layout, drop_id: str) -> bool:
+    """Whether it, or a part of it, is still in inprogress/, whoever has it. Raises OSError."""
+    with os.scandir(box.inprogress) as instances:
+        folders = [Path(one.path) for one in instances]
+    return any((folder / f"{drop_id}{part}").is_dir() for folder in folders for part in ("", ".failed"))
 
 
 def create_box(path: Path, clock: Clock, users: Iterable[str] = ()) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from dropbox_import.disk.names import is_utf8
 from dropbox_import.model import FilesetPlan
@@ -12,7 +12,7 @@ from dropbox_import.spool.fold import Drop, Failure, FilesetState
 _PATHS_SHOWN = 5
 
 
-def outcome(drop: Drop) -> str:
+def outcome(drop: Drop) -> Literal["done", "partly", "failed"]:
     if drop.two_outcomes:
         return "partly"
     return "failed" if drop.has_failures else "done"
@@ -156,12 +156,17 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else text + "."
 
 
-def attention(drop: Drop) -> str:
-    """ATTENTION.txt: imported, but somebody should look."""
+def points(drop: Drop) -> list[str]:
+    """What somebody should look at, although it is imported."""
     refused = [f"{one['what']}: {one['why']}" for state in drop.good for one in (state.annotated or {}).get("refused", [])]
     refused += [f"{one['what']}: {one['why']}" for part in drop.containers.values() for one in part.get("refused", [])]
-    points = [*drop.attention, *refused]
-    if not points:
+    return [*drop.attention, *refused]
+
+
+def attention(drop: Drop) -> str:
+    """ATTENTION.txt: imported, but somebody should look."""
+    found = points(drop)
+    if not found:
         return ""
     head = "The images are in OMERO, but please look at this:"
-    return "\n".join([head, "", *(f"- {_sentence(point)}" for point in points), "", f"Drop {drop.id}, owner {drop.owner}."]) + "\n"
+    return "\n".join([head, "", *(f"- {_sentence(point)}" for point in found), "", f"Drop {drop.id}, owner {drop.owner}."]) + "\n"

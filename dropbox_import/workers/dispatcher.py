@@ -34,8 +34,8 @@ class Workers:
     """All workers of one daemon. Every method may be called from any thread.
 
     `importer_config` and `notifier_config` are the args of `configure`, the first command of each of them. `on_progress` gets what running
-    commands say to be shown; it must be quick. `commands` says how a role is started (tests). Making this object waits for workers that outlived an earlier
-    daemon, and kills them. Limits: docs/worker-protocol.md.
+    commands say to be shown; it must be quick. `commands` says how a role is started (tests). Making this object waits for workers that
+    outlived an earlier daemon, and kills them. Limits: docs/worker-protocol.md.
     """
 
     def __init__(

@@ -107,9 +107,10 @@ def time_and_chance(module: Module) -> Iterator[Found]:
 HOMES: dict[str, tuple[str, ...]] = {
     "Glacier2": ("importer", "standin"),
     "Ice": ("importer", "standin"),
-    "apprise": ("notify",),
+    "aiosmtpd": ("cli",),
+    "apprise": ("notifier",),
     "click": ("cli",),
-    "jinja2": ("notify",),
+    "jinja2": ("notifier",),
     "numpy": ("inspector", "standin"),
     "omero": ("importer", "standin"),
     "portalocker": ("spool",),

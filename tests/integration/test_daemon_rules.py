@@ -209,7 +209,7 @@ def test_one_message_for_each_drop_is_in_the_outbox_before_it_is_filed(lab: Lab)
     lab.drop("a.yaml", SIDECAR + "notify: [jane@example.org]\n", {"a.tif": b"a"})
     lab.life()
     messages = [json.loads(path.read_text()) for path in lab.layout.inprogress.glob("*/outbox/*.json")]
-    assert [(one["event"], one["to"]) for one in messages] == [("done", ["jane@example.org"])]
+    assert [(one["event"], one["notify"]) for one in messages] == [("done", ["jane@example.org"])]
 
 
 def test_both_parts_of_a_drop_of_two_outcomes_say_what_concerns_them(lab: Lab) -> None:

@@ -17,6 +17,7 @@ from dropbox_import.daemon.keeper import SessionKeeper
 from dropbox_import.daemon.shared import Shared
 from dropbox_import.disk import observe
 from dropbox_import.settings import Box, WaitForFiles
+from dropbox_import.settings.model import Notify
 from dropbox_import.spool import layout
 from dropbox_import.spool.adopt import adopt
 from dropbox_import.spool.layout import Layout, create_box
@@ -40,6 +41,7 @@ class Lab:
     """`hosts`: how many installations work on these boxes; what belongs to one (`workers`, `shared`, ...) is the first one's.
 
     `later_hosts`: the boxes, by number, of all but the first (None = all). `min_free` and `refuse_after` are those of every box.
+    `notify`: with couriers, which do their work after each turn of the first box.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Lab:
         later_hosts: tuple[int, ...] | None = None,
         min_free: int = 0,
         refuse_after: float = 86400.0,
+        notify: Notify | None = None,
     ) -> None:
         self.clock = HandClock()
         self.server = Server(self.clock)
@@ -66,7 +69,9 @@ class Lab:
             create_box(path, self.clock, users)
         states = [folder / ("state" if number == 0 else f"state{number + 1}") for number in range(hosts)]
         shared = set_up if later_hosts is None else [set_up[number] for number in later_hosts]
-        self.daemons = [Daemon(state, shared if number else set_up, self.server, queued=queued) for number, state in enumerate(states)]
+        self.daemons = [
+            Daemon(state, shared if number else set_up, self.server, queued=queued, notify=notify) for number, state in enumerate(states)
+        ]
         self.turning = self.daemons[0]
         self.settings = self.daemons[0].settings
         self.box = self.boxes[0]
@@ -120,8 +125,11 @@ class Lab:
         quiet = 0
         for turn in range(most):
             self.runner.turn(0)
+            for courier in self.daemons[0].couriers:
+                courier.turn()
             self.clock.forward(max(0.05, min(self.runner.pause(), 1.0)))
-            quiet = quiet + 1 if not self.claims() and self.runner.scans > 5 and not self.runner.state()["waiting"] else 0
+            resting = not self.claims() and not self.runner.state()["waiting"] and not self.unsent()
+            quiet = quiet + 1 if resting and self.runner.scans > 5 else 0
             if quiet > 3:
                 return turn
         return most
@@ -250,6 +258,11 @@ class Lab:
     def claims(self) -> list[str]:
         roots = [Layout(box).inprogress for box in self.boxes]
         return [path.name for root in roots for instance in root.iterdir() for path in instance.iterdir() if layout.is_id(path.name)]
+
+    def unsent(self) -> int:
+        """Messages and letters that the first daemon still has; 0 where nobody is told anything."""
+        counts = [courier.counts() for courier in self.daemons[0].couriers]
+        return sum(one["messages"] + one["letters"] for one in counts)
 
     def files_below(self, folder: Path) -> list[Path]:
         return [Path(top) / name for top, _, names in os.walk(folder) for name in names]

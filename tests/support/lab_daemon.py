@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dropbox_import.daemon.box import BoxRunner
+from dropbox_import.daemon.courier import Courier
 from dropbox_import.daemon.keeper import SessionKeeper
 from dropbox_import.daemon.outage import Backoff, Outage
+from dropbox_import.daemon.post import Post
 from dropbox_import.daemon.sessions import SessionBook
 from dropbox_import.daemon.shared import Shared
 from dropbox_import.daemon.slots import Slots
+from dropbox_import.notify.outbox import Outbox
 from dropbox_import.settings import Box, Omero, Settings
+from dropbox_import.settings.model import Notify
 from dropbox_import.spool.identity import Instance, load_instance
 from tests.support.clocks import HostClock
 from tests.support.scripted import ScriptedWorkers, Server
@@ -21,15 +25,20 @@ from tests.support.scripted import ScriptedWorkers, Server
 class Daemon:
     """`runners` is empty while it does not run. A `stopped` one (SIGSTOP) runs and does nothing; its workers go on."""
 
-    def __init__(self, state: Path, boxes: Sequence[Box], server: Server, *, queued: bool = False) -> None:
+    def __init__(self, state: Path, boxes: Sequence[Box], server: Server, *, queued: bool = False, notify: Notify | None = None) -> None:
         self.server = server
         self.queued = queued
         self.stopped = False
         self.clock = HostClock(server.clock)
         self.settings = Settings(
-            omero=Omero(host="localhost", user="importer"), state_dir=state, boxes=tuple(boxes), instance=state.name.replace("state", "lab")
+            omero=Omero(host="localhost", user="importer"),
+            state_dir=state,
+            boxes=tuple(boxes),
+            instance=state.name.replace("state", "lab"),
+            notify=notify or Notify(),
         )
         self.runners: list[BoxRunner] = []
+        self.couriers: list[Courier] = []
 
     @property
     def running(self) -> bool:
@@ -60,6 +69,12 @@ class Daemon:
         )
         self.runners = [BoxRunner(box, self.shared) for box in self.settings.boxes]
         self.keeper = SessionKeeper(self.shared, self.runners)
+        self.couriers = self._couriers(instance) if self.settings.notify.mail is not None else []
+
+    def _couriers(self, instance: Instance) -> list[Courier]:
+        post = Post(self.settings.notify, instance.state_dir, self.workers, lambda: self.shared.outage.down, self.clock)
+        name = instance.name
+        return [Courier(Outbox(one.layout.outbox(name)), post, box=one.layout, wishes=one.box.notify) for one in self.runners]
 
     def kill(self, rng: random.Random) -> None:
         """It is dead, and its workers with it."""

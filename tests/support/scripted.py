@@ -60,7 +60,9 @@ class ScriptedWorkers(Commands):
     def submit(
         self, role: str, command: Command, on_reply: Callable[[Reply], None], *, alone: bool = False, worker: int | None = None
     ) -> None:
-        if self.queued:
+        if role == "notifier" or command.do == "who_is":
+            on_reply(self.server.mail.do(command))
+        elif self.queued:
             self._queue(role, command, on_reply, worker)
         else:
             self._at_once(role, command, on_reply, worker)

@@ -45,7 +45,17 @@ class Commands:
         session = self.server.open(owner)
         self._record(session.number).write_bytes(b'{"owner": "%s", "group": "lab"}' % owner.encode())
         self.holds[session.number] = {}
-        return {"session": session.number, "owner": owner, "group": "lab", "group_id": 3, "owner_id": 2, "email": None}
+        return {
+            "session": session.number,
+            "owner": owner,
+            "group": "lab",
+            "group_id": 3,
+            "owner_id": 2,
+            "email": self.server.mail.addresses.get(owner),
+        }
+
+    def _who(self, owner: str) -> dict[str, Any]:
+        return {"owner": owner, "owner_id": 2, "group": "lab", "group_id": 3, "email": self.server.mail.addresses.get(owner)}
 
     def _record(self, session: int) -> Path:
         return self.sessions_dir / f"{session}.json"
@@ -87,7 +97,15 @@ class Commands:
 
     def _resolve(self, command: Command, session: int, group: str | None, target: dict[str, Any]) -> dict[str, Any]:
         owner = self._need(session)
-        return {"owner": owner, "owner_id": 2, "group": "lab", "group_id": 3, "email": None, "project": None, "dataset": None}
+        return {
+            "owner": owner,
+            "owner_id": 2,
+            "group": "lab",
+            "group_id": 3,
+            "email": self.server.mail.addresses.get(owner),
+            "project": None,
+            "dataset": None,
+        }
 
     def _target(self, command: Command, session: int, target: dict[str, Any]) -> dict[str, Any]:
         self._need(session)

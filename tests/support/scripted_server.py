@@ -15,6 +15,7 @@ from typing import Any
 
 from dropbox_import.errors import DropboxImportError, OutcomeUnknown
 from tests.support.clocks import HandClock
+from tests.support.mailroom import Mailroom
 
 IDLE_SECONDS = 600.0
 AFTERLIFE = 59.0  # a started import whose session has ended is over within a minute
@@ -91,6 +92,7 @@ class Server:
         self.deadly: set[str] = set()  # commands of which a worker dies each time
         self.broken: list[str] = []
         self.happened: dict[str, int] = {}
+        self.mail = Mailroom()
         self.crews: list[Any] = []  # the workers of every daemon
         self._next = 100
 

@@ -62,7 +62,7 @@ def test_what_lasts_is_told_once_at_its_start_and_once_at_its_end(desk: Desk) ->
         desk.passes(60)
     assert desk.events() == ["alert-begins", "alert-ends"]
     assert read_alerts(desk.state) == ()
-    assert all(set(one) >= {"drop", "event", "to", "email", "alert", "text", "hint", "since"} for one in desk.told())
+    assert all(set(one) >= {"event", "name", "at", "alert", "text", "hint", "since"} for one in desk.told())
 
 
 def test_trouble_that_comes_and_goes_is_one_alert(desk: Desk) -> None:

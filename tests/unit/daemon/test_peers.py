@@ -81,7 +81,7 @@ def test_a_young_file_whose_beat_stands_still_is_no_life(desk: Desk) -> None:
         desk.clock.forward(10)
         desk.peers.look()
     assert desk.peers.alive(OTHER) is False
-    assert desk.peers.notices
+    assert desk.peers.silent
 
 
 def test_who_begins_anew_at_the_same_number_is_seen(desk: Desk) -> None:
@@ -179,7 +179,7 @@ def test_beside_a_living_daemon_it_does_not_guess(desk: Desk) -> None:
     for number in range(40):
         desk.beat(number)
         desk.watch(5)
-    (told,) = desk.peers.notices
+    (told,) = desk.peers.silent.values()
     assert "same name" not in told
 
 

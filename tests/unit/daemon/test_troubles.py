@@ -26,12 +26,21 @@ class FakeBox:
     problem: DropboxImportError | None = None
     lying: list[Waiting] = field(default_factory=list)
     stuck: list[tuple[str, DropboxImportError]] = field(default_factory=list)
+    damaged: list[tuple[str, str]] = field(default_factory=list)
+    silent: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def peers(self) -> FakeBox:
+        return self
 
     def unclaimed(self) -> tuple[Waiting, ...]:
         return tuple(self.lying)
 
     def waits(self) -> list[tuple[str, DropboxImportError]]:
         return self.stuck
+
+    def held(self) -> list[tuple[str, str]]:
+        return self.damaged
 
 
 class House:

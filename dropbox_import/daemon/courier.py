@@ -1,0 +1,312 @@
+"""One outbox: from messages to letters, from letters to the notifier process. Used by one thread; a volume that hangs stops only this one.
+
+Each letter is written down, then its messages are settled, then it is sent, then it is removed: see notify/outbox.py for what a
+crash in between does. How long a letter waits, and what it says, is decided in notify/plan.py; who hears of it in notify/who.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from dropbox_import.daemon.post import Post
+from dropbox_import.errors import Paused, ShareUnavailable
+from dropbox_import.notify import plan
+from dropbox_import.notify.message import OUTCOMES, Letter, Message
+from dropbox_import.notify.outbox import Kept, Outbox, Unreadable
+from dropbox_import.notify.who import Heard, Listening, who_hears
+from dropbox_import.plain import to_plain
+from dropbox_import.settings.model import BoxNotify
+from dropbox_import.spool.layout import Layout, find_filed, is_claimed, new_id, read_marker
+from dropbox_import.workers.protocol import Command
+from dropbox_import.workers.replies import Reply
+
+log = logging.getLogger(__name__)
+
+LOOK = 5.0  # seconds between two looks into the folder when nobody wakes us
+_BUSY = 1.0
+_LEAST_TRIES = 3  # of a letter in this life of the daemon, before it is given up: a clock that was set wrong gives up nothing
+
+
+@dataclass(slots=True)
+class _Message:
+    """`seen`: when it could be told for the first time (monotonic seconds), None = its drop is not filed yet."""
+
+    kept: Kept
+    seen: float | None = None
+
+
+@dataclass(slots=True)
+class _Open:
+    """A letter that is not sent. `sent`: it was, and could not be removed."""
+
+    letter: Letter
+    due: float = 0.0
+    tries: int = 0
+    flying: bool = False
+    sent: bool = False
+
+
+class Courier:
+    """`box`: where the drops of its messages are filed; None: its messages are about no drops. `wishes`: what is special in that box."""
+
+    def __init__(self, outbox: Outbox, post: Post, *, box: Layout | None = None, wishes: BoxNotify | None = None) -> None:
+        self._outbox = outbox
+        self._post = post
+        self._clock = post.clock
+        self._box = box
+        self._wishes = wishes or BoxNotify()
+        self._messages: dict[str, _Message] = {}
+        self._letters: dict[str, _Open] = {}
+        self._dead: list[str] = []
+        self._bad: set[str] = set()
+        self._replies: queue.SimpleQueue[tuple[str, Reply]] = queue.SimpleQueue()
+        self.wake: Callable[[], None] = lambda: None
+
+    # --- asked from any thread ----------------------------------------------------------
+
+    def counts(self) -> dict[str, int]:
+        """For status.json."""
+        return {"messages": len(self._messages), "letters": len(self._letters), "dead": len(self._dead)}
+
+    def at_work(self) -> bool:
+        """Whether something could still be sent now, if it were waited for: for a run that is to end."""
+        flying = any(one.flying for one in list(self._letters.values()))
+        return (
+            flying
+            or not self._replies.empty()
+            or any(self._post.channels.works(one.letter.route.channel) for one in list(self._letters.values()))
+        )
+
+    def flying(self) -> bool:
+        return any(one.flying for one in list(self._letters.values()))
+
+    # --- the thread ---------------------------------------------------------------------
+
+    def turn(self) -> float:
+        """Do all that can be done now. Returns the seconds until something may be due by itself. Raises OSError."""
+        self._hear()
+        if self._box is not None:
+            try:
+                read_marker(self._box.box)
+            except ShareUnavailable:
+                return LOOK
+        self._look()
+        if not self._post.draining:
+            self._write_letters()
+            self._send()
+        return _BUSY if self._messages or self._letters else LOOK
+
+    def _look(self) -> None:
+        """What lies there now: others may have written, renamed or removed something."""
+        messages, letters, self._dead = self._outbox.names()
+        for name in self._messages.keys() - set(messages):
+            del self._messages[name]
+        for name in [name for name, one in self._letters.items() if name not in letters and not one.flying]:
+            del self._letters[name]
+        for name in messages:
+            self._read(name, self._read_message)
+        for name in letters:
+            if name not in self._letters:
+                self._read(name, self._read_letter)
+
+    def _read(self, name: str, read: Callable[[str], None]) -> None:
+        try:
+            read(name)
+            self._bad.discard(name)
+        except FileNotFoundError:
+            return
+        except Unreadable as problem:
+            if name not in self._bad:
+                log.error("nobody can be told what is in %s: %s", name, problem, extra={"step": "notify"})
+            self._bad.add(name)
+
+    def _read_message(self, name: str) -> None:
+        known = self._messages.get(name)
+        if known is not None and known.seen is not None:
+            return
+        kept = self._outbox.message(name)
+        message = kept.message
+        if known is None:
+            self._messages[name] = known = _Message(kept)
+        known.kept = kept
+        if self._is_over(message):
+            known.seen = self._clock.monotonic()
+            if message.email and message.owner:
+                self._post.addresses.learn(message.owner, message.email)
+
+    def _is_over(self, message: Message) -> bool:
+        """A message never comes before its cause: the drop has been filed, in both parts if it has two."""
+        return self._box is None or not message.drop or not is_claimed(self._box, message.drop)
+
+    def _read_letter(self, name: str) -> None:
+        self._letters[name] = _Open(self._outbox.letter(name))
+
+    # --- letters ------------------------------------------------------------------------
+
+    def _write_letters(self) -> None:
+        """Make the letters that are due, then settle their messages: note who has one, or remove those of which all have."""
+        heard = {name: self._heard(one) for name, one in self._messages.items() if one.seen is not None}
+        told = self._told()
+        groups: dict[Listening, list[str]] = defaultdict(list)
+        for name, one in heard.items():
+            for listener in one.listeners:
+                if listener.route.name not in told[name]:
+                    groups[listener].append(name)
+        for listener, names in groups.items():
+            if self._is_due(listener, names):
+                self._write_letter(listener, names)
+                for name in names:
+                    told[name].add(listener.route.name)
+        self._settle(heard, told)
+
+    def _heard(self, one: _Message) -> Heard:
+        message, post = one.kept.message, self._post
+        heard = who_hears(message, post.rules, self._wishes, post.addresses.known())
+        if heard.unknown and self._is_old(message.at):
+            return replace(heard, unknown=())
+        for login in heard.unknown:
+            post.addresses.ask(login, self.wake)
+        return heard
+
+    def _told(self) -> dict[str, set[str]]:
+        """For each message the routes that have a letter, also of one that was written when an earlier daemon ended."""
+        told = {name: set(one.kept.told) for name, one in self._messages.items()}
+        for open_letter in self._letters.values():
+            for message in open_letter.letter.messages:
+                known = self._messages.get(message.name)
+                if known is not None and known.kept.message.at == message.at:
+                    told[message.name].add(open_letter.letter.route.name)
+        return told
+
+    def _is_due(self, listener: Listening, names: list[str]) -> bool:
+        route, post = listener.route, self._post
+        if any(one.letter.route == route for one in self._letters.values()) or not post.channels.works(route.channel):
+            return False  # it waits for the one before it, and so more of it comes in one letter
+        if plan.silent_for(post.quiet(route.channel), post.local_time()) > 0:
+            return False
+        oldest = min(seen for name in names if (seen := self._messages[name].seen) is not None)
+        return post.may_write(route.name, oldest)
+
+    def _write_letter(self, listener: Listening, names: list[str]) -> None:
+        found = [self._placed(self._messages[name].kept.message) for name in names]
+        messages, folded = plan.content(found)
+        at = self._clock.now().isoformat(timespec="seconds")
+        letter = Letter(new_id(self._clock), listener.route, listener.audience, listener.language, at, messages, folded)
+        self._outbox.put(letter)
+        self._letters[letter.id] = _Open(letter)
+        self._post.wrote(listener.route.name)
+
+    def _placed(self, message: Message) -> Message:
+        """With the folders in which its files lie now."""
+        box = self._box
+        if box is None or not (message.event in OUTCOMES or message.event == "attention"):
+            return message
+        done = find_filed(box.done, message.user, message.sidecar, message.drop)
+        failed = find_filed(box.failed, message.user, message.sidecar, message.drop)
+        return replace(message, done_at=str(done or ""), failed_at=str(failed or ""))
+
+    def _settle(self, heard: dict[str, Heard], told: dict[str, set[str]]) -> None:
+        over: list[str] = []
+        for name, one in heard.items():
+            message, kept = self._messages[name].kept.message, self._messages[name].kept
+            if not self._post.rules_say_how and not self._is_old(message.at):
+                continue  # no way to tell anybody is configured yet
+            if not one.unknown and told[name] >= {listener.route.name for listener in one.listeners}:
+                over.append(name)
+            elif fresh := told[name] - kept.told:
+                self._messages[name].kept = self._outbox.told(name, fresh)
+        self._outbox.forget(over)
+        for name in over:
+            del self._messages[name]
+
+    def _is_old(self, at: str) -> bool:
+        try:
+            return self._clock.now() - datetime.fromisoformat(at) >= timedelta(seconds=self._post.rules.give_up_after)
+        except (ValueError, TypeError):
+            return False
+
+    # --- sending ------------------------------------------------------------------------
+
+    def _send(self) -> None:
+        now, post = self._clock.monotonic(), self._post
+        for name, one in sorted(self._letters.items(), key=lambda item: (item[1].tries, item[0])):
+            letter = one.letter
+            if one.sent:
+                self._remove(name)
+            elif one.flying or (now < one.due and post.channels.works(letter.route.channel)) or not self._is_settled(letter):
+                continue
+            elif plan.silent_for(post.quiet(letter.route.channel), post.local_time()) <= 0 and post.channels.take(letter.route.channel):
+                one.flying = True
+                command = Command(0, "send", {"letter": to_plain(letter)})
+                post.workers.submit("notifier", command, partial(self._answer, name))
+
+    def _is_settled(self, letter: Letter) -> bool:
+        """Whether none of its messages would be told to this route once more, should we end now."""
+        for message in letter.messages:
+            known = self._messages.get(message.name)
+            if known is not None and known.kept.message.at == message.at and letter.route.name not in known.kept.told:
+                return False
+        return True
+
+    def _answer(self, name: str, reply: Reply) -> None:
+        self._replies.put((name, reply))
+        self.wake()
+
+    def _hear(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                name, reply = self._replies.get_nowait()
+                one = self._letters.get(name)
+                if one is not None:
+                    one.flying = False
+                    self._take(one, reply)
+
+    def _take(self, one: _Open, reply: Reply) -> None:
+        letter, channels = one.letter, self._post.channels
+        channel = letter.route.channel
+        if reply.error is None:
+            channels.worked(channel)
+            one.sent = True
+            log.info("told by %s: %s", channel, _what(letter), extra={"drop": _drop_of(letter), "step": "told"})
+            self._remove(letter.id)
+            return
+        if isinstance(reply.error, Paused):
+            channels.undecided(channel)
+            return
+        why = reply.error.sentence
+        channels.failed(channel, why)
+        one.tries += 1
+        one.due = self._post.backoff.due(one.tries)
+        if one.tries == 1:
+            log.warning("a letter waits: %s", why, extra={"drop": _drop_of(letter), "step": "notify-waits"})
+        if not letter.failed:
+            one.letter = replace(letter, failed=self._clock.now().isoformat(timespec="seconds"), why=why)
+            with contextlib.suppress(OSError):
+                self._outbox.put(one.letter)
+        elif one.tries >= _LEAST_TRIES and self._is_old(letter.failed):
+            log.error("a letter by %s is given up: %s", channel, why, extra={"drop": _drop_of(letter), "step": "notify-dead"})
+            with contextlib.suppress(OSError):
+                self._outbox.lay_aside(letter.id)
+                del self._letters[letter.id]
+
+    def _remove(self, name: str) -> None:
+        """It has been sent. What cannot be removed now is removed later, and not sent again by us."""
+        with contextlib.suppress(OSError):
+            self._outbox.sent(name)
+            del self._letters[name]
+
+
+def _what(letter: Letter) -> str:
+    events = [message.event for message in letter.messages]
+    return ", ".join(f"{events.count(event)} {event}" for event in dict.fromkeys(events))
+
+
+def _drop_of(letter: Letter) -> str:
+    return letter.messages[0].drop if len(letter.messages) == 1 else ""

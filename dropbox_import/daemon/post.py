@@ -1,0 +1,68 @@
+"""What the couriers of all boxes share: the rules, the ways to people, who had how many letters lately. May be used by several threads."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from dropbox_import.clock import Clock
+from dropbox_import.daemon.addresses import Addresses
+from dropbox_import.daemon.channels import Channels
+from dropbox_import.daemon.outage import Backoff
+from dropbox_import.notify import plan
+from dropbox_import.settings.model import Notify, Quiet
+from dropbox_import.workers.protocol import Command, Role
+from dropbox_import.workers.replies import Reply
+
+DELAYS = (900.0, 1800.0, 3600.0)  # seconds before a letter that was refused is tried again, after the first quick looks
+JITTER = 0.1
+
+
+class Sender(Protocol):
+    def submit(self, role: Role, command: Command, on_reply: Callable[[Reply], None]) -> Any: ...
+
+
+class Post:
+    """`draining`: nothing new is begun. `hurry`: the run is to end, so nothing waits for more of the same."""
+
+    def __init__(self, rules: Notify, state_dir: Path, workers: Sender, down: Callable[[], bool], clock: Clock) -> None:
+        self.rules = rules
+        self.workers = workers
+        self.clock = clock
+        self.channels = Channels(clock, JITTER)
+        self.backoff = Backoff(DELAYS, JITTER, clock)
+        self.addresses = Addresses(state_dir, workers, down, clock)
+        self.draining = False
+        self.hurry = False
+        self._zone = ZoneInfo(rules.time_zone) if rules.time_zone else None
+        self._lock = threading.Lock()
+        self._sent: defaultdict[str, list[float]] = defaultdict(list)
+
+    @property
+    def rules_say_how(self) -> bool:
+        """Whether there is any way to tell somebody something."""
+        return self.rules.mail is not None or bool(self.rules.channels)
+
+    def quiet(self, channel: str) -> Quiet | None:
+        known = self.rules.channels.get(channel)
+        return known.quiet if known is not None else None
+
+    def local_time(self) -> datetime:
+        return self.clock.now().astimezone(self._zone)
+
+    def may_write(self, route: str, oldest: float) -> bool:
+        """Whether a letter to that recipient, about messages of which the oldest was seen then, is due."""
+        with self._lock:
+            sent = tuple(self._sent[route])
+        return self.hurry or self.clock.monotonic() >= plan.due(oldest, sent, self.rules)
+
+    def wrote(self, route: str) -> None:
+        now = self.clock.monotonic()
+        with self._lock:
+            kept = max(self.rules.per, self.rules.digest)
+            self._sent[route] = [*(moment for moment in self._sent[route] if now - moment < kept), now]
