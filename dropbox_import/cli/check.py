@@ -29,8 +29,8 @@ def check(config: Path, no_omero: bool, output: str) -> int:
     """Say everything that is wrong with the set-up, all at once, and what to type.
 
     It looks at the config, the folders and their rights, that each user's files can be taken by one
-    rename, free space, the files of secrets, and logs in to OMERO: is the certificate valid, may the
-    account act for others, do the clocks agree. Nothing is changed.
+    rename, free space, the files of secrets, how people are told, and logs in to OMERO: is the
+    certificate valid, may the account act for others, do the clocks agree. Nothing is changed or sent.
 
     \b
     Examples:
@@ -54,6 +54,7 @@ def check(config: Path, no_omero: bool, output: str) -> int:
 
 def _all(config: Path, *, omero: bool) -> Iterator[Finding]:
     from dropbox_import.daemon.check import check_host
+    from dropbox_import.daemon.check_notify import ask_notifier, check_notify
     from dropbox_import.daemon.check_omero import ask_worker, check_omero
     from dropbox_import.daemon.findings import Finding
 
@@ -70,6 +71,7 @@ def _all(config: Path, *, omero: bool) -> Iterator[Finding]:
         "ok", f"config {config}", f"can be used: {terminal.count(len(settings.boxes), 'box', 'boxes')}, instance {settings.instance}"
     )
     yield from check_host(settings)
+    yield from check_notify(settings, ask_notifier)
     if omero:
         yield from check_omero(settings, ask_worker)
 

@@ -21,7 +21,7 @@ def check_secrets(settings: Settings) -> Iterator[Finding]:
     else:
         yield from _check_other_password(settings)
     if omero.ca_file is not None:
-        yield from _check_ca(omero.ca_file)
+        yield from check_ca_file("omero.ca_file", omero.ca_file)
     elif omero.insecure:
         yield Finding(
             "warning",
@@ -31,21 +31,22 @@ def check_secrets(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def check_secret_file(about: str, path: Path) -> Iterator[Finding]:
+def check_secret_file(about: str, path: Path, secret: str = "the password of the OMERO account") -> Iterator[Finding]:
+    """One file; `secret` says what belongs into it."""
     about = f"{about} {path}"
     try:
         mode = path.stat()
         text = path.read_bytes()
     except FileNotFoundError:
         yield Finding(
-            "problem", about, "is not there", f"Type: sudo install -m 600 -o {me()} /dev/null {path}, and write the password into it."
+            "problem", about, "is not there", f"Type: sudo install -m 600 -o {me()} /dev/null {path}, and write {secret} into it."
         )
         return
     except OSError as error:
         yield Finding("problem", about, f"cannot be read: {error.strerror}", f"Type: sudo chown {me()} {path}; sudo chmod 600 {path}")
         return
     if not text.strip():
-        yield Finding("problem", about, "is empty", "Write the password of the OMERO account into it, on one line.")
+        yield Finding("problem", about, "is empty", f"Write {secret} into it, on one line.")
     elif sys.platform != "win32" and mode.st_mode & CLOSED:
         yield Finding("problem", about, f"others can read it (mode {stat.S_IMODE(mode.st_mode):04o})", f"Type: chmod 600 {path}")
     else:
@@ -64,8 +65,9 @@ def _check_other_password(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", "password", f"is in the environment variable {settings.omero.password_env}")
 
 
-def _check_ca(path: Path) -> Iterator[Finding]:
-    about = f"omero.ca_file {path}"
+def check_ca_file(about: str, path: Path) -> Iterator[Finding]:
+    """The certificate of who signed a server's."""
+    about = f"{about} {path}"
     try:
         text = path.read_bytes()
     except OSError as error:

@@ -187,12 +187,18 @@ class Courier:
 
     def _is_due(self, listener: Listening, names: list[str]) -> bool:
         route, post = listener.route, self._post
-        if any(one.letter.route == route for one in self._letters.values()) or not post.channels.works(route.channel):
-            return False  # it waits for the one before it, and so more of it comes in one letter
+        if any(one.letter.route == route for one in self._letters.values()):
+            return False  # it waits for the one before it, and so more comes in one letter
+        if not post.channels.works(route.channel) and self._has_a_try(route.channel):
+            return False
         if plan.silent_for(post.quiet(route.channel), post.local_time()) > 0:
             return False
         oldest = min(seen for name in names if (seen := self._messages[name].seen) is not None)
         return post.may_write(route.name, oldest)
+
+    def _has_a_try(self, channel: str) -> bool:
+        """Whether there is a letter that has not been tried. What was refused may be to blame itself; another one must find out."""
+        return any(one.letter.route.channel == channel and not one.tries for one in self._letters.values())
 
     def _write_letter(self, listener: Listening, names: list[str]) -> None:
         found = [self._placed(self._messages[name].kept.message) for name in names]

@@ -11,6 +11,8 @@ from pathlib import Path
 from dropbox_import import strict_yaml
 from dropbox_import.errors import ConfigError, Mistake
 from dropbox_import.settings.model import Box, Log, Omero, Retry, Settings, WaitForFiles, Workers
+from dropbox_import.settings.notify import box_notify_of, notify_of
+from dropbox_import.settings.notify_between import mistakes_in_notify
 from dropbox_import.settings.schema import SHAPE, BoxPart, ConfigFile
 from dropbox_import.sidecar import check_defaults
 from dropbox_import.sidecar.checks import check
@@ -42,7 +44,7 @@ def parse_settings(data: bytes, name: str) -> Settings:
     if not isinstance(root, strict_yaml.Mapping):
         raise _invalid(name, [root.mark.mistake("the file does not begin with a key", "write key: value lines, as in config/example.yaml")])
     config, mistakes = check(SHAPE, root, ConfigFile)
-    mistakes += _mistakes_in_defaults(root)
+    mistakes += _mistakes_in_defaults(root) + mistakes_in_notify(root)
     if config is not None:
         mistakes += _mistakes_between(config, root)
     if config is None or mistakes:
@@ -129,6 +131,7 @@ def _settings(config: ConfigFile, root: Node) -> Settings:
         workers=Workers(**{name: getattr(workers, name) for name in type(workers).model_fields}),
         retry=Retry(tuple(config.retry.delays), config.retry.jitter),
         log=Log(config.log.level, config.log.format),
+        notify=notify_of(config.notify),
     )
 
 
@@ -145,4 +148,5 @@ def _box(part: BoxPart, node: Node | None) -> Box:
         require_end=part.require_end,
         min_free=part.min_free,
         check_file_owner=part.check_file_owner,
+        notify=box_notify_of(part.notify),
     )

@@ -37,6 +37,11 @@ class WaitForFiles:
     refuse_after: float = DAY
 
 
+def is_address(name: str) -> bool:
+    """Of one of the names in `to`: a mail address, or a channel?"""
+    return "@" in name
+
+
 @dataclass(frozen=True, slots=True)
 class Listener:
     """Who hears of which events: `to` are mail addresses and names of channels; `events` None = those that are usual there."""
@@ -137,9 +142,9 @@ class Channel:
 class Notify:
     """Who is told what, and how. Without `mail` and `channels` nobody is told anything.
 
-    `user_events`: what users hear of their own drops; `users`: those who want it otherwise, by login. `web`: address of OMERO.web, for links.
-    Seconds: a letter waits `gather` for more of the same; after one the next waits `digest`; `limit` letters for one recipient in `per`; what
-    could not be sent for `give_up_after` is laid aside. `waits_after`: a drop that waits so long for OMERO is told to its user.
+    `user_events`: what users hear of their own drops; `users`: those who want it otherwise, by login. `web`: address of OMERO.web, for
+    links. Seconds: a letter waits `gather` for more of the same; after one the next waits `digest`; `limit` letters for one recipient in
+    `per`; what could not be sent for `give_up_after` is laid aside. `waits_after`: a drop that waits so long for OMERO is told to its user.
     """
 
     mail: Mail | None = None
@@ -157,6 +162,12 @@ class Notify:
     per: float = 3600.0
     give_up_after: float = 5 * DAY
     waits_after: float = 3600.0
+
+    @property
+    def sender(self) -> str | None:
+        """From whom mails come: who is named, or the first administrator with an address. There is always one where there is `mail`."""
+        named = self.mail.sender if self.mail is not None else None
+        return named or next((name for name in self.admin.to if is_address(name)), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,43 +3,18 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from dropbox_import.settings.fields import Folder, Seconds, at_least, host_name
 from dropbox_import.settings.model import GB, PASSWORD_ENV
-from dropbox_import.settings.units import as_bytes, as_seconds
+from dropbox_import.settings.notify import MEANT, PLACES, BoxNotifyPart, ConfigShape, NotifyPart
+from dropbox_import.settings.units import as_bytes
 from dropbox_import.sidecar import json_schema
-from dropbox_import.sidecar.checks import Name, Part, Shape, Whole, YesNo, as_name, between, is_empty, no_value, one_of, seen, told
+from dropbox_import.sidecar.checks import Name, Part, Whole, YesNo, as_name, between, is_empty, no_value, one_of, seen, told
 from dropbox_import.sidecar.schema import schema as sidecar_schema
 from dropbox_import.strict_yaml import shown
-
-
-def _absolute(value: object) -> Path:
-    text = as_name(value)
-    if "://" in text:
-        raise told(f"{shown(text, 40)} is an address; a path is expected", "write an absolute path, like /srv/imports")
-    path = Path(text)
-    if not path.is_absolute():
-        hint = (
-            "write it out, like /home/jdoe/imports"
-            if text.startswith("~")
-            else "write it from the root, like /srv/imports; a service has no folder of its own"
-        )
-        raise told(f"{shown(text, 40)} is not an absolute path", hint)
-    if ".." in path.parts:
-        raise told(f"{shown(text, 40)} holds ..", "write the path without it")
-    return path
-
-
-def _host(value: object) -> str:
-    text = as_name(value)
-    if not re.fullmatch(r"[A-Za-z0-9._:-]+", text):
-        raise told(f"{shown(text, 40)} is not a host name", "write the name only, like omero.uni.org, without https:// and without a path")
-    if re.fullmatch(r"[^:]+:[0-9]+", text):
-        raise told(f"{shown(text, 40)} holds a port", f"write host: {text.split(':')[0]} and port: {text.split(':')[1]}")
-    return text
 
 
 def _env(value: object) -> str:
@@ -64,15 +39,6 @@ def _owners(value: object) -> object:
     return {"word": one_of("from_folder", "any")(value)}
 
 
-def _at_least(low: float, words: str) -> AfterValidator:
-    def check(value: float) -> float:
-        if value < low:
-            raise told(f"this is too short; at least {words}", f"write {words} or more")
-        return value
-
-    return AfterValidator(check)
-
-
 def _share(value: object) -> float:
     if is_empty(value):
         raise no_value()
@@ -85,8 +51,6 @@ def _share(value: object) -> float:
     return share
 
 
-Folder = Annotated[Path, BeforeValidator(_absolute, json_schema_input_type=str)]
-Seconds = Annotated[float, BeforeValidator(as_seconds, json_schema_input_type=str | float)]
 Bytes = Annotated[int, BeforeValidator(as_bytes, json_schema_input_type=str | int)]
 Few = Annotated[Whole, AfterValidator(between(1, 64))]
 
@@ -99,9 +63,7 @@ class OwnersPart(Part):
 class OmeroPart(Part):
     """Which OMERO server, and the account that this service logs in with."""
 
-    host: Annotated[str, BeforeValidator(_host, json_schema_input_type=str)] = Field(
-        description="Name of the server, as in its certificate."
-    )
+    host: Annotated[str, host_name("omero.uni.org")] = Field(description="Name of the server, as in its certificate.")
     port: Annotated[Whole, AfterValidator(between(1, 65535))] = Field(4064, description="Port of the server's router.")
     user: Name = Field(description="Login of the service account; it needs the Sudo privilege.")
     password_file: Folder | None = Field(None, description="File that holds the password, mode 0600.")
@@ -141,11 +103,12 @@ class BoxPart(Part):
     )
     defaults: dict[str, Any] = Field({}, description="Keys of a sidecar that hold for every drop in this box.")
     quiet_period: Seconds = Field(10.0, description="How long files must be unchanged before they are taken.")
-    scan_interval: Annotated[Seconds, _at_least(0.1, "0.1 s")] = Field(10.0, description="Time between two looks into the drop folders.")
+    scan_interval: Annotated[Seconds, at_least(0.1, "0.1 s")] = Field(10.0, description="Time between two looks into the drop folders.")
     wait_for_files: WaitForFilesPart = Field(WaitForFilesPart(), description="How long a sidecar waits for its files.")
     require_end: YesNo = Field(False, description="A sidecar without end: true is still being written.")
     min_free: Bytes = Field(5 * GB, description="Nothing is taken while the volume has less free space.")
     check_file_owner: YesNo = Field(True, description="Files must belong to the user of the drop folder.")
+    notify: BoxNotifyPart = Field(BoxNotifyPart(), description="What is special in this box about who is told.")
 
 
 class WorkersPart(Part):
@@ -154,14 +117,14 @@ class WorkersPart(Part):
     importers: Few = Field(1, description="Processes that talk to OMERO.")
     filesets_in_flight: Few = Field(4, description="Imports at a time in each of them.")
     inspectors: Few = Field(1, description="Processes that open image files.")
-    idle_after: Annotated[Seconds, _at_least(1, "1 s")] = Field(60.0, description="They end after this time without work.")
+    idle_after: Annotated[Seconds, at_least(1, "1 s")] = Field(60.0, description="They end after this time without work.")
     inspector_memory: Bytes = Field(2 * GB, description="The most memory that an inspector may use.")
 
 
 class RetryPart(Part):
     """When something that failed for now is tried again."""
 
-    delays: Annotated[list[Annotated[Seconds, _at_least(1, "1 s")]], Field(min_length=1)] = Field(
+    delays: Annotated[list[Annotated[Seconds, at_least(1, "1 s")]], Field(min_length=1)] = Field(
         [600.0, 600.0, 1800.0, 3600.0], description="Time before each next try; the last one for ever."
     )
     jitter: Annotated[float, BeforeValidator(_share, json_schema_input_type=float)] = Field(
@@ -192,13 +155,14 @@ class ConfigFile(Part):
     workers: WorkersPart = Field(WorkersPart(), description="Child processes.")
     retry: RetryPart = Field(RetryPart(), description="When to try again.")
     log: LogPart = Field(LogPart(), description="What is logged.")
+    notify: NotifyPart = Field(NotifyPart(), description="Who is told what, and how.")
 
 
 _SECRET = (
     "a password never stands in the config",
     "put it into a file of mode 0600 and write password_file: /etc/dropbox-import/omero-password",
 )
-SHAPE = Shape(
+SHAPE = ConfigShape(
     ConfigFile,
     {
         "": ConfigFile,
@@ -208,8 +172,10 @@ SHAPE = Shape(
         "workers": WorkersPart,
         "retry": RetryPart,
         "log": LogPart,
+        **PLACES,
     },
     meant={
+        **MEANT,
         "omero.password": _SECRET,
         "password": _SECRET,
         "omero is missing": ("is missing: it is not said which server", "add omero: {host: omero.uni.org, user: importer}"),
