@@ -5,13 +5,14 @@
     <id>.dead.json       a letter that could not be sent for so long that it is not tried any more
 
 Promises after a crash: a letter is on the disk before any of its messages goes, and before it is sent. So nothing is lost, and
-what may come twice is only the one letter that was under way, under the same id and with the same words.
+what may come twice is only what was just being sent, under the same id and with the same words.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +112,7 @@ class Outbox:
         fresh.pop("failed", None)
         fresh.pop("why", None)
         _write(self.folder / f"{name}{DEAD}", fresh)
+        self._give(self.folder / f"{name}{DEAD}")
         self._rename(f"{name}{DEAD}", f"{name}{LETTER}")
 
     def discard(self, name: str) -> bool:
@@ -122,6 +124,11 @@ class Outbox:
         if found:
             files.sync_dir(self.folder)
         return bool(found)
+
+    def _give(self, path: Path) -> None:
+        """Where root has written it: the daemon, whose folder this is, must be able to read it."""
+        if sys.platform != "win32" and (owner := self.folder.stat()).st_uid != os.geteuid():
+            files.give_dir(path, owner.st_uid, owner.st_gid)
 
     def _rename(self, old: str, new: str) -> None:
         files.rename(self.folder / old, self.folder / new)

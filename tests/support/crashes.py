@@ -21,6 +21,7 @@ from unittest import mock
 from dropbox_import.disk import facts, observe
 from dropbox_import.errors import JournalDamaged
 from dropbox_import.intake import scan
+from dropbox_import.settings.model import Notify
 from dropbox_import.spool import journal, layout
 from dropbox_import.workers.protocol import Command
 from tests.support import promises
@@ -51,6 +52,7 @@ class Case:
     imported: int
     copies: int = 0
     also: tuple[tuple[str, str, dict[str, bytes]], ...] = ()  # drops beside it
+    notify: Notify | None = None  # who is told, where the couriers take part
 
 
 CASES = {
@@ -84,7 +86,8 @@ def _server_likeness(packed: bytes) -> str:
         for one in server.filesets.values()
     ]
     late = [(one.session, one.token, one.do) for one in server.late]
-    return repr((sessions, filesets, server.targets, server.annotated, server.made, late, server.broken))
+    told = sorted((one.route.name, [message.name for message in one.messages]) for one in server.mail.got)
+    return repr((sessions, filesets, server.targets, server.annotated, server.made, late, server.broken, told))
 
 
 def pack(server: Server) -> bytes:
@@ -116,7 +119,10 @@ class Stage:
                 shutil.rmtree(path)
             else:
                 path.unlink()
-        return Lab(self.folder)
+        lab = Lab(self.folder, notify=self.case.notify)
+        if self.case.notify is not None:
+            lab.server.mail.boxes, lab.server.mail.addresses = lab.boxes, {"jdoe": "jdoe@example.org"}
+        return lab
 
     def after_a_change(self) -> None:
         """From now on it begins with a drop that was about to be taken when its user changed a file: it is put back, and taken later."""
@@ -134,7 +140,7 @@ class Stage:
         for path in self.folder.iterdir():
             shutil.rmtree(path)
         make_real(self.folder, state.tree)
-        lab = Lab(self.folder)
+        lab = Lab(self.folder, notify=self.case.notify)
         lab.user_bytes = self.user_bytes
         lab.server = pickle.loads(state.server)
         lab.clock = lab.server.clock

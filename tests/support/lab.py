@@ -10,6 +10,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from dropbox_import.daemon.box import BoxRunner
@@ -126,7 +127,8 @@ class Lab:
         for turn in range(most):
             self.runner.turn(0)
             for courier in self.daemons[0].couriers:
-                courier.turn()
+                with suppress(OSError):  # as in its thread: it goes on in a moment
+                    courier.turn()
             self.clock.forward(max(0.05, min(self.runner.pause(), 1.0)))
             resting = not self.claims() and not self.runner.state()["waiting"] and not self.unsent()
             quiet = quiet + 1 if resting and self.runner.scans > 5 else 0

@@ -12,7 +12,9 @@ import pytest
 from dropbox_import.notify.message import Letter, Message, Route
 from dropbox_import.notify.outbox import Kept, Outbox, Unreadable, write_message
 
-FAILED = Message("failed", "20261128-101500-abcdefghij.failed", at="2026-11-28T10:15:00+00:00", drop="20261128-101500-abcdefghij", user="jdoe")
+FAILED = Message(
+    "failed", "20261128-101500-abcdefghij.failed", at="2026-11-28T10:15:00+00:00", drop="20261128-101500-abcdefghij", user="jdoe"
+)
 ROUTE = Route("mail", "jdoe@example.org")
 LETTER = Letter("20261128-101512-lmnopqrstu", ROUTE, "user", "en", "2026-11-28T10:15:12+00:00", (FAILED,), {"done": 3})
 
