@@ -121,9 +121,9 @@ class BoxRunner:
         """The claims that cannot go on now, each with the reason."""
         return self.claims.waits()
 
-    def held(self) -> list[tuple[str, str]]:
-        """The claims that somebody must look at before anything is done with them, each with the reason."""
-        return [*self._damaged.items(), *self.claims.held()]
+    def held(self) -> list[tuple[str, str]] | None:
+        """The claims that somebody must look at before anything is done with them, and why. None: not all have been read yet."""
+        return None if self._unread or not self.scans else [*self._damaged.items(), *self.claims.held()]
 
     def needed_sessions(self) -> frozenset[int]:
         """The sessions that claims of this box still refer to."""

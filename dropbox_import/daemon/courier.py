@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 LOOK = 5.0  # seconds between two looks into the folder when nobody wakes us
 _BUSY = 1.0
+_OF_THIS_LETTER = ("refused", "not-rendered")  # codes of the notifier that say nothing against the channel
 _LEAST_TRIES = 3  # of a letter in this life of the daemon, before it is given up: a clock that was set wrong gives up nothing
 
 
@@ -287,7 +288,10 @@ class Courier:
             channels.undecided(channel)
             return
         why = reply.error.sentence
-        channels.failed(channel, why)
+        if reply.error.kind in _OF_THIS_LETTER:
+            channels.worked(channel)
+        else:
+            channels.failed(channel, why)
         one.tries += 1
         one.due = self._post.backoff.due(one.tries)
         if one.tries == 1:

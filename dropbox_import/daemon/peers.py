@@ -95,6 +95,11 @@ class Peers:
             return False
         return True if peer.moved else None
 
+    def judged(self, instance: str) -> bool:
+        """Whether we have looked for so long that its silence would be told by now."""
+        peer = self._peers.get(instance)
+        return self._last is not None and (peer is None or peer.moved or peer.silent >= max(_TELL_AFTER, _MISSED * peer.interval))
+
     def look(self) -> tuple[str, ...]:
         """Read all heartbeats once; returns what people should know, and logs each of it once. Raises OSError."""
         now = self._clock.monotonic()

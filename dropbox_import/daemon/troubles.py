@@ -47,6 +47,8 @@ class Observed(Protocol):
 
     silent: dict[str, str]
 
+    def judged(self, instance: str) -> bool: ...
+
 
 class Runner(Protocol):
     """What is read of a box, from another thread."""
@@ -66,7 +68,7 @@ class Runner(Protocol):
 
     def waits(self) -> list[tuple[str, DropboxImportError]]: ...
 
-    def held(self) -> list[tuple[str, str]]: ...
+    def held(self) -> list[tuple[str, str]] | None: ...
 
 
 class Watch:
@@ -124,6 +126,10 @@ class Watch:
             path = str(runner.box.path)
             if rest == path or rest.startswith(f"{path}:"):
                 seen = runner.scans > 0 and not hangs(runner, now)
+                if kind == "peer":
+                    return seen and runner.peers.judged(rest.removeprefix(f"{path}:"))
+                if kind == "held":
+                    return seen and runner.held() is not None
                 return seen and (kind in ("box", "hung") or runner.problem is None)
         return True
 
@@ -141,7 +147,7 @@ def of_box(runner: Runner) -> Iterator[Trouble]:
     if trouble is not None:
         yield Trouble(f"box:{path}", trouble.sentence, trouble.hint)
         return
-    for drop, why in runner.held():
+    for drop, why in runner.held() or ():
         yield Trouble(f"held:{path}:{drop}", f"the drop {drop} is held: {why}", _HELD_HINT.format(drop=drop), 0.0, drop)
     for name, notice in list(runner.peers.silent.items()):
         yield Trouble(f"peer:{path}:{name}", notice, _PEER_HINT, 0.0)

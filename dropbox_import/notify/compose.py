@@ -39,6 +39,7 @@ def outcome(drop: Drop, box: str) -> Message:
         bytes_in_all=sum(int(one.get("size") or 0) for one in sent),
         failures=tuple(_wrong(files, failure) for files, failure in wrong[:MOST]),
         failures_in_all=len(wrong),
+        sidecar_only=not (drop.claimed and drop.candidate and drop.candidate.members),
         points=tuple(_short(one) for one in reports.points(drop)[:MOST]),
     )
 

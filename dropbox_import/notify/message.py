@@ -63,11 +63,11 @@ class Waiter:
 class Message:
     """One thing that happened, written down before anybody is told. Which fields count depends on `event`; the others are empty.
 
-    `name`: what its file is called; with `at` it says which one it is. Times are UTC in ISO form. `email`: the user's address in OMERO,
-    "" = has none, None = not known yet. `notify`: further addresses that the sidecar names. `done_at` and `failed_at`: the folders in which
-    the drop's files lie now, known when a letter is made of it. `points`: what somebody should look at. `images` and `failures` are the
-    first of so many in all. Of a `waits-files` message `waiting` are sidecars, of `waits-omero` only `waiting_in_all` counts drops. Of an
-    alert `alert` is its key, and `since`, `until` are its times.
+    `name`: what its file is called; with `at` it says which one it is. Times are UTC in ISO form. `email`: the user's address in OMERO, ""
+    = has none, None = not known yet. `notify`: further addresses that the sidecar names. `done_at` and `failed_at`: the folders in which
+    the drop's files lie now, known when a letter is made of it. `sidecar_only`: nothing but the sidecar was taken. `points`: what somebody
+    should look at. `images` and `failures` are the first of so many in all. Of a `waits-files` message `waiting` are sidecars, of `waits-
+    omero` only `waiting_in_all` counts drops. Of an alert `alert` is its key, and `since`, `until` are its times.
     """
 
     event: Event
@@ -90,6 +90,7 @@ class Message:
     bytes_in_all: int = 0
     failures: tuple[WentWrong, ...] = ()
     failures_in_all: int = 0
+    sidecar_only: bool = False
     points: tuple[str, ...] = ()
     done_at: str = ""
     failed_at: str = ""

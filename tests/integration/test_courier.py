@@ -160,7 +160,7 @@ def test_one_address_that_is_refused_holds_nobody_else_up(desk: Desk) -> None:
     desk.passes(900, 5)
     assert desk.subjects() == [("jdoe@example.org", 1)]
     _, (waiting,), _ = desk.outbox.names()
-    assert desk.outbox.letter(waiting).why == "the mail server does not answer."
+    assert desk.outbox.letter(waiting).why == "the mail server refused the recipient."
 
 
 def test_what_cannot_be_sent_for_days_is_laid_aside_and_listed(desk: Desk) -> None:

@@ -45,7 +45,9 @@ class Mailroom:
         self.tries += 1
         letter = from_plain(Letter, command.args["letter"])
         how = self.cut[1] if self.cut is not None and self.cut[0] == self.tries else ""
-        if {letter.route.channel, ""} & self.down or letter.route.to in self.refuses:
+        if letter.route.to in self.refuses:
+            return Reply(command, None, TryLater("the mail server refused the recipient.", code="refused"), "none", 1)
+        if {letter.route.channel, ""} & self.down:
             return Reply(command, None, TryLater("the mail server does not answer.", code="not-delivered"), "none", 1)
         if how != "before":
             self._deliver(letter)

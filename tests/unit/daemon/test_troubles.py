@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dropbox_import.daemon.alerts import AFTER, CALM, OUTBOX, Alerts, read_alerts
+from dropbox_import.daemon.channels import ChannelTrouble
 from dropbox_import.daemon.outage import Backoff, Outage
 from dropbox_import.daemon.troubles import Watch
 from dropbox_import.errors import AccessDenied, ConfigError, DiskFull, DropboxImportError, FileBusy, ServerUnavailable, ShareUnavailable
@@ -26,7 +27,8 @@ class FakeBox:
     problem: DropboxImportError | None = None
     lying: list[Waiting] = field(default_factory=list)
     stuck: list[tuple[str, DropboxImportError]] = field(default_factory=list)
-    damaged: list[tuple[str, str]] = field(default_factory=list)
+    damaged: list[tuple[str, str]] | None = field(default_factory=list)
+    long_looked: bool = False
     silent: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -39,20 +41,24 @@ class FakeBox:
     def waits(self) -> list[tuple[str, DropboxImportError]]:
         return self.stuck
 
-    def held(self) -> list[tuple[str, str]]:
+    def held(self) -> list[tuple[str, str]] | None:
         return self.damaged
+
+    def judged(self, instance: str) -> bool:
+        return self.long_looked
 
 
 class House:
     def __init__(self, state: Path) -> None:
         self.state, self.clock = state, HandClock()
+        self.channels: list[ChannelTrouble] = []
         self.box = FakeBox(Box(path=Path("/srv/imports"), min_free=5_000_000_000, wait_for_files=WaitForFiles(tell_after=3600.0)))
         self.start()
 
     def start(self) -> None:
         self.outage = Outage(Backoff((5.0,), 0.0, self.clock), self.clock)
         self.alerts = Alerts(self.state, self.clock)
-        self.watch = Watch(self.alerts, self.outage, [self.box], self.state, self.clock)
+        self.watch = Watch(self.alerts, self.outage, [self.box], self.state, self.clock, lambda: self.channels)
         self.box.scans = 0
 
     def passes(self, seconds: float) -> None:
@@ -180,3 +186,46 @@ def test_a_box_that_left_the_config_has_no_alerts(house: House) -> None:
     house.watch = Watch(house.alerts, house.outage, [], house.state, house.clock)
     house.passes(CALM + 20)
     assert house.open() == []
+
+
+def test_a_damaged_journal_is_told_at_once_and_once_until_it_is_mended(house: House) -> None:
+    house.box.scans = 1
+    house.box.damaged = [("20261122-093912-k7f3q2mzt4", "line 3 of its journal is damaged")]
+    house.passes(600)
+    assert house.events() == ["alert-begins"]
+    house.start()
+    house.box.damaged = None  # not read yet
+    house.box.scans = 1
+    house.passes(600)
+    assert len(house.open()) == 1
+    house.box.damaged = []
+    house.passes(600)
+    assert house.events() == ["alert-begins", "alert-ends"]
+
+
+def test_an_instance_that_gives_no_sign_of_life_is_told_once_over_restarts(house: House) -> None:
+    house.box.scans = 1
+    house.box.silent = {"scope-2": "3 drops wait for the instance scope-2"}
+    house.passes(600)
+    house.start()
+    house.box.scans, house.box.silent = 1, {}
+    house.passes(60)
+    assert house.events() == ["alert-begins"]
+    house.box.silent, house.box.long_looked = {"scope-2": "3 drops wait for the instance scope-2"}, True
+    house.passes(600)
+    assert house.events() == ["alert-begins"]
+    house.box.silent = {}
+    house.passes(600)
+    assert house.events() == ["alert-begins", "alert-ends"]
+
+
+def test_a_mail_server_that_is_away_for_long_is_trouble_and_a_blip_is_none(house: House) -> None:
+    house.box.scans = 1
+    house.channels = [ChannelTrouble("mail", "relay does not answer.", "2026-11-22T09:39:12+00:00", 0.0)]
+    house.passes(300)
+    assert house.open() == []
+    house.passes(600)
+    assert house.open() == ["no message can be sent by mail: relay does not answer."]
+    house.channels = []
+    house.passes(120)
+    assert house.events() == ["alert-begins", "alert-ends"]

@@ -79,7 +79,7 @@ def test_every_event_is_told_in_both_languages_and_to_everybody() -> None:
         assert len(rendered.text) > 100
         assert f'lang="{one.language}"' in rendered.html
         for text in (rendered.subject, rendered.text, rendered.html):
-            assert not re.search(r"(?i)fileset|\bclaim|journal|traceback|undefined|\bNone\b", text)
+            assert not re.search(r"(?i:fileset|\bclaim|journal|traceback|undefined)|\bNone\b", text)
 
 
 def test_both_languages_have_the_same_sentences() -> None:
@@ -168,11 +168,11 @@ def test_hostile_texts_add_no_element_link_line_or_template(nasty: str, language
 def test_however_much_there_is_to_tell_a_letter_stays_small() -> None:
     wrong = WentWrong("é" * 5000, "ü" * 5000, ("日" * 5000,) * 50, 9, ("語" * 5000,) * 50)
     huge = replace(BY_EVENT["failed"], failures=(wrong,) * 50, points=("x" * 5000,) * 500)
-    for messages in ((huge,), (huge,) * 500):
-        rendered = render(*messages)
+    one, many = render(huge), render(*(huge,) * 500)
+    for rendered in (one, many):
         assert len(rendered.text.encode()) <= MOST_BYTES
         assert len(rendered.html.encode()) <= MOST_BYTES
-    assert "500 failed" in rendered.subject
+    assert "500 failed" in many.subject
 
 
 def site(folder: Path, name: str, text: str) -> Config:
