@@ -52,8 +52,8 @@ _TROUBLE = "OMERO at omero.example.org:4064 cannot be reached: connection refuse
 MESSAGES = (
     _DONE,
     replace(_DONE, event="partly", images_in_all=3, points=(), failures=_WRONG[:1], failures_in_all=1, failed_at=_FAILED_AT),
-    replace(_FAILED, failures=_WRONG, failures_in_all=4, failed_at=_FAILED_AT),
     replace(_FAILED, failures=_WRONG[1:], failures_in_all=1, failed_at=_FAILED_AT, sidecar_only=True),
+    replace(_FAILED, failures=_WRONG, failures_in_all=4, failed_at=_FAILED_AT),
     replace(_FAILED, event="attention", text="The record of this drop cannot be read.", hint="Look into the log.", points=("One point.",)),
     Message("waits-files", at=_AT, box="microscopes", user="jdoe", waiting=(_WAITER,), waiting_in_all=3),
     Message("waits-omero", at=_AT, box="microscopes", user="jdoe", since=_AT, waiting_in_all=3),

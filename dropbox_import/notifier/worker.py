@@ -31,7 +31,7 @@ class Notifier:
 
     def handlers(self) -> Mapping[str, Handler]:
         """What each command does, by its name."""
-        return {"configure": self._configure, "check": self._check, "test": self._test, "send": self._send}
+        return {"configure": self._configure, "check": self._check, "render": self._render, "test": self._test, "send": self._send}
 
     def _configure(self, job: Job) -> dict[str, Any]:
         config = from_plain(Config, job.args)
@@ -46,6 +46,10 @@ class Notifier:
 
     def _check(self, job: Job) -> dict[str, Any]:
         return {"problems": [to_plain(one) for one in problems(self._config, self._texts)]}
+
+    def _render(self, job: Job) -> dict[str, Any]:
+        rendered = self._texts.render(from_plain(Letter, job.args["letter"]))
+        return {"subject": rendered.subject, "text": rendered.text, "html": rendered.html}
 
     def _test(self, job: Job) -> dict[str, Any]:
         route = from_plain(Route, job.args["route"])

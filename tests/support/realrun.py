@@ -64,6 +64,7 @@ class RealRun:
 
     folder: Path
     users: tuple[str, ...] = ("alice",)
+    more: dict[str, Any] = field(default_factory=dict)  # keys of the config besides
     drops: list[Dropped] = field(default_factory=list)
     digests: Counter[str] = field(default_factory=Counter)
     daemon: subprocess.Popen[bytes] | None = None
@@ -74,7 +75,7 @@ class RealRun:
         self.folder.mkdir(parents=True, exist_ok=True)
         people = self.folder / "people.json"
         staff = {"name": "importer", "password": "importer", "groups": [], "admin": True, "privileges": ["Sudo"]}
-        ordinary = [{"name": user, "password": user, "groups": ["lab"]} for user in self.users]
+        ordinary = [{"name": user, "password": user, "groups": ["lab"], "email": f"{user}@example.org"} for user in self.users]
         people.write_text(json.dumps({"groups": [{"name": "lab", "permissions": "rwr---"}], "users": [staff, *ordinary]}))
         self.standin = RunningStandin(self.folder / "omero", people).start()
         self.layout = Layout(self.folder / "box")
@@ -104,6 +105,7 @@ class RealRun:
             "boxes": [box],
             "retry": {"delays": [1], "jitter": 0.0},
             "log": {"level": "debug"},
+            **self.more,
         }
         self.config = self.folder / "config.yaml"
         self.config.write_text(json.dumps(config))
@@ -341,8 +343,9 @@ class RealRun:
 
 
 @contextmanager
-def real_run(folder: Path, *users: str) -> Iterator[RealRun]:
-    run = RealRun(folder, users or ("alice",))
+def real_run(folder: Path, *users: str, **more: Any) -> Iterator[RealRun]:
+    """`more`: keys of the config besides."""
+    run = RealRun(folder, users or ("alice",), more)
     try:
         yield run
     finally:

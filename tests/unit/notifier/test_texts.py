@@ -127,6 +127,13 @@ def test_a_failed_drop_is_told_with_mistakes_and_what_to_do() -> None:
         assert part in rendered.text
 
 
+def test_of_a_refused_sidecar_it_is_said_that_the_images_are_still_there() -> None:
+    rendered = render(replace(BY_EVENT["failed"], sidecar_only=True))
+    assert "save the sidecar in the drop folder again" in rendered.text
+    assert "put the whole folder back" not in rendered.text
+    assert "The sidecar is now in" in rendered.html
+
+
 def test_only_administrators_see_box_and_user_and_users_read_of_their_own_drops() -> None:
     assert "microscopes" not in render(BY_EVENT["failed"]).text
     assert "Drop box: microscopes" in render(BY_EVENT["failed"], audience="admin").text
