@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from dropbox_import.cli.demo.mailbox import read_mail
 from tests.conftest import Unprivileged
 
 COMMAND = [sys.executable, "-m", "dropbox_import"]
@@ -37,8 +38,20 @@ def test_the_demo_shows_the_main_job_and_leaves_everything_when_asked(tmp_path: 
     assert "Antibody=anti-tubulin;" in done.stdout
     assert "Antibody=DAPI; Barcode=00123;" in done.stdout
     assert 'typo.yaml:2:1: tagz: unknown key, did you mean "tags"?' in done.stdout
+    assert "Mail that was sent" in done.stdout
+    assert "So alice@example.org was told of 6 drops." in done.stdout
+    assert "So ops@example.org was told of 3 drops." in done.stdout
+    assert "run7.yaml: 2 images imported, but not everything" in done.stdout
     assert "\x1b" not in done.stdout + done.stderr
     assert children_of(folder) == []
+
+    mails = [read_mail(path.read_bytes(), ()) for path in sorted((folder / "mail").glob("*.eml"))]
+    assert len({drop for mail in mails for drop in mail.drops}) == 6
+    listed = subprocess.run(
+        [*COMMAND, "notify", "list", "--config", str(folder / "config.yaml")], capture_output=True, text=True, timeout=SECONDS
+    )
+    assert listed.returncode == 0, listed.stderr
+    assert "There is nothing that is not told yet." in listed.stderr
 
     status = subprocess.run([*COMMAND, "status", "--config", str(folder / "config.yaml")], capture_output=True, text=True, timeout=SECONDS)
     assert status.returncode == 4, "three drops of the demo fail on purpose"
