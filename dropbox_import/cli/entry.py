@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "retry": "dropbox_import.cli.retry:retry",
     "discard": "dropbox_import.cli.discard:discard",
     "adopt": "dropbox_import.cli.adopt:adopt",
+    "notify": "dropbox_import.cli.notify:notify",
     "standin": "dropbox_import.cli.standin:standin",
     "version": "dropbox_import.cli.version:version",
 }
@@ -75,6 +76,8 @@ class Commands(click.Group):
 def _add_debug(command: click.Command) -> None:
     if not any(param.name == "debug" for param in command.params):
         command.params.append(_debug_option())
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        _add_debug(below)
 
 
 def _debug_option() -> click.Option:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import click
 
 from dropbox_import.cli import terminal
 from dropbox_import.cli.exits import of_counts
+from dropbox_import.cli.notify.state import NOTHING, notify_lines, notify_state
 from dropbox_import.cli.options import config_option, load
 from dropbox_import.model import DropState, DropSummary
 
@@ -70,9 +71,11 @@ def status(config: Path, output: str, everything: bool, since: float | None) -> 
     if since is not None:
         drops = recent(drops, since)
     alerts, orders = read_alerts(settings.state_dir), waiting_orders(settings.state_dir)
-    noticed = notices(settings) if any(beat.alive for found in beats.values() for beat in found) else ()
+    alive = any(beat.alive for found in beats.values() for beat in found)
+    noticed = notices(settings) if alive else ()
+    letters = notify_state(settings, runs=alive)
     if output == "json":
-        terminal.say(json.dumps(as_json(drops, beats, alerts, orders, noticed, hung), indent=2))
+        terminal.say(json.dumps(as_json(drops, beats, alerts, orders, noticed, hung, letters), indent=2))
     else:
         for box in hung:
             terminal.tell(terminal.paint(f"{box}: its volume does not answer, so nothing is known of its drops", "problem", err=True))
@@ -80,12 +83,14 @@ def status(config: Path, output: str, everything: bool, since: float | None) -> 
             terminal.tell(alert_line(alert))
         for order in orders:
             terminal.tell(terminal.paint(order_line(order), "warning", err=True))
+        for line in notify_lines(letters):
+            terminal.tell(terminal.paint(terminal.visible(line), "problem", err=True))
         for notice in noticed[:NOTICES]:
             terminal.tell(terminal.paint(terminal.visible(notice), "warning", err=True))
         if len(noticed) > NOTICES:
             terminal.tell(f"... and {len(noticed) - NOTICES} more notices; --output json and the log have them.")
         omero_told = any(alert.key == "omero" for alert in alerts)
-        if not omero_told and any(beat.alive for found in beats.values() for beat in found) and (trouble := omero_trouble(settings)):
+        if not omero_told and alive and (trouble := omero_trouble(settings)):
             terminal.tell(terminal.paint(terminal.visible(trouble), "warning", err=True))
         _show(drops, beats, everything)
     states = Counter(drop.state for drop in drops)
@@ -104,6 +109,7 @@ def as_json(
     orders: Sequence[AdminOrder] = (),
     noticed: Sequence[str] = (),
     hung: Sequence[str] = (),
+    letters: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The answer for programs; every key is always there."""
     return {
@@ -111,6 +117,7 @@ def as_json(
         "orders": [dataclasses.asdict(order) for order in orders],
         "notices": list(noticed),
         "hung": list(hung),
+        "notify": dict(NOTHING if letters is None else letters),
         "boxes": [
             {"path": path, "daemons": [{**dataclasses.asdict(beat), "alive": beat.alive} for beat in found]}
             for path, found in beats.items()

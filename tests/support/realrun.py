@@ -125,6 +125,19 @@ class RealRun:
             self.daemon = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=self.folder)
         return self.daemon
 
+    def until_it_works(self) -> None:
+        """The daemon that was started last is at work: from now on it takes a signal to stop as one."""
+        daemon = self.daemon
+        assert daemon is not None
+
+        def works() -> bool:
+            with suppress(OSError, ValueError):
+                facts = json.loads((self.state / "status.json").read_bytes())
+                return bool(facts["running"]) and facts["pid"] == daemon.pid
+            return False
+
+        self.until(works)
+
     def kill(self) -> None:
         assert self.daemon is not None
         self.daemon.kill()

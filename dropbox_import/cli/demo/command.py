@@ -31,8 +31,9 @@ def demo(keep: Path | None) -> int:
     It starts the stand-in on a free port of this machine, makes a drop box and a config, starts the
     daemon, and drops images as a user would: a 5-D OME-TIFF; three files that are one image; an
     image with tags, key-values, a comment, a rating and an attachment; a folder with a damaged
-    image; and two sidecars that must be refused. At the end it shows what OMERO holds and what is in
-    done/ and failed/. It takes about ten seconds.
+    image; and two sidecars that must be refused. At the end it shows what OMERO holds, what is in
+    done/ and failed/, and the mail that was sent, which a mail server inside of the demo has kept. It
+    takes about ten seconds.
 
     \b
     Examples:
@@ -73,9 +74,9 @@ def demo(keep: Path | None) -> int:
 
 
 def _perform(stage: Stage, *, keep: bool) -> bool:
-    from dropbox_import.cli.demo import checks, show
+    from dropbox_import.cli.demo import checks, show, told
     from dropbox_import.cli.demo.patience import LONGEST, Patience, Verdict
-    from dropbox_import.cli.demo.scenario import CASES, USER, drop_case
+    from dropbox_import.cli.demo.scenario import ADDRESS, CASES, USER, drop_case
     from dropbox_import.cli.demo.stage import DemoFailed
     from dropbox_import.spool.survey import survey
 
@@ -84,6 +85,7 @@ def _perform(stage: Stage, *, keep: bool) -> bool:
     stage.make_images()
     watcher.tell("start the OMERO stand-in")
     stage.start_standin()
+    stage.open_mailbox()
     stage.make_box()
     watcher.tell("start the daemon")
     stage.start_daemon()
@@ -107,13 +109,19 @@ def _perform(stage: Stage, *, keep: bool) -> bool:
         stage.check_alive()
         stage.clock.sleep(0.2)
     held = checks.held_images(stage.holdings())
+    watcher.tell("wait for the mail")
+    _wait_for_mail(stage)
     watcher.tell("stop the daemon")
     stage.stop_daemon()
     terminal.tell()
     filed = checks.filed_folders(stage.box)
     show.holdings(held)
     show.folders(filed, CASES)
+    became, mails = told.outcomes(filed), stage.mails()
+    partly = next((drop for drop, event in became.items() if event == "partly"), "")
+    show.mail(mails, told.about_drop(mails, ADDRESS, partly))
     problems = checks.wrong(CASES, held, filed, checks.dropped(stage.box / "drop" / USER), checks.claims(stage.box))
+    problems += told.wrong_mail(became, mails)
     if keep or problems:
         show.places(stage.folder, stage.config, stage.port)
         terminal.say()
@@ -122,3 +130,16 @@ def _perform(stage: Stage, *, keep: bool) -> bool:
     if not problems:
         terminal.say(terminal.paint("Every outcome is the right one.", "ok"))
     return not problems
+
+
+def _wait_for_mail(stage: Stage) -> None:
+    """Until everybody is told what they must be, or no mail has come for a while: what is missing then is judged."""
+    from dropbox_import.cli.demo import checks, told
+
+    became = told.outcomes(checks.filed_folders(stage.box))
+    seen, moved = -1, stage.clock.monotonic()
+    while told.wrong_mail(became, stage.mails()) and stage.clock.monotonic() < moved + told.STILL:
+        stage.check_alive()
+        if len(stage.mails()) != seen:
+            seen, moved = len(stage.mails()), stage.clock.monotonic()
+        stage.clock.sleep(0.2)

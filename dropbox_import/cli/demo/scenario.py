@@ -9,6 +9,8 @@ from dropbox_import.disk import files as disk
 from dropbox_import.submit import submit
 
 USER = "alice"
+ADDRESS = "alice@example.org"  # as the stand-in has it
+OPS = "ops@example.org"
 PROJECT = "Demo"
 # What `python -m dropbox_import.standin.samples` is asked for.
 SAMPLES = ("five-d", "set", "plain", "folder")

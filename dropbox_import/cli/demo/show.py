@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dropbox_import.cli import terminal
 from dropbox_import.cli.demo.checks import Filed, Held
+from dropbox_import.cli.demo.mailbox import Mail
 from dropbox_import.cli.demo.scenario import Case
 from dropbox_import.clock import Clock
 from dropbox_import.model import DropSummary
@@ -99,6 +100,27 @@ def _told(reason: str) -> list[str]:
     return lines[1:end]
 
 
+def mail(mails: Sequence[Mail], full: Mail | None) -> None:
+    """To whom which mail was sent, and one of them as its reader sees it."""
+    terminal.say(terminal.paint("Mail that was sent", "bold"))
+    for one in mails:
+        terminal.say(f"  {', '.join(one.to):<20} {terminal.visible(_spaces(one.subject))}")
+    for to in dict.fromkeys(one.to for one in mails):
+        drops = {drop for one in mails if one.to == to for drop in one.drops}
+        terminal.say(f"  So {', '.join(to)} was told of {terminal.count(len(drops), 'drop')}.")
+    terminal.say()
+    if full is not None:
+        terminal.say(terminal.paint(f"One of them, to {', '.join(full.to)}", "bold"))
+        for line in (f"Subject: {full.subject}", "", *full.text.rstrip().splitlines()):
+            terminal.say(f"  {terminal.visible(_spaces(line))}".rstrip())
+        terminal.say()
+
+
+def _spaces(text: str) -> str:
+    """With the spaces that do not break as spaces: they are for mail programs."""
+    return "".join(" " if char.isspace() else char for char in text)
+
+
 def places(folder: Path, config: Path, port: int) -> None:
     """Where to look when everything was kept."""
     terminal.say(terminal.paint("Where to look", "bold"))
@@ -108,6 +130,7 @@ def places(folder: Path, config: Path, port: int) -> None:
         ("the daemon's log", folder / "daemon.log"),
         ("the stand-in's data", folder / "omero"),
         ("the images", folder / "images"),
+        ("the mail", folder / "mail"),
     ):
         terminal.say(f"  {what:<20} {path}")
     terminal.say(f"  {'the drops':<20} dropbox-import status --config {config}")

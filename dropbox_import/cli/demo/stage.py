@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from dropbox_import import strict_yaml
-from dropbox_import.cli.demo.scenario import SAMPLES, USER
+from dropbox_import.cli.demo.mailbox import Mail, Mailbox
+from dropbox_import.cli.demo.scenario import OPS, SAMPLES, USER
 from dropbox_import.clock import Clock
 from dropbox_import.disk import files as disk
 from dropbox_import.errors import DropboxImportError
@@ -23,6 +24,7 @@ from dropbox_import.spool.layout import create_box
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 ACCOUNT = "importer"
+SENDER = "imports@example.org"
 
 
 class DemoFailed(DropboxImportError):
@@ -41,6 +43,7 @@ class Stage:
     ca_file: str = ""
     children: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
     keepers: dict[str, threading.Thread] = field(default_factory=dict)
+    mailbox: Mailbox | None = None
 
     @property
     def box(self) -> Path:
@@ -53,6 +56,10 @@ class Stage:
     @property
     def images(self) -> Path:
         return self.folder / "images"
+
+    @property
+    def mail(self) -> Path:
+        return self.folder / "mail"
 
     @property
     def config(self) -> Path:
@@ -95,9 +102,26 @@ class Stage:
                 }
             ],
             "log": {"level": "info", "format": "text"},
+            # The demo does not wait long for more of the same.
+            "notify": {
+                "admin": OPS,
+                "mail": {"host": "127.0.0.1", "port": self.mailbox.port if self.mailbox is not None else 25, "from": SENDER},
+                "gather": "1 s",
+                "digest": "1 s",
+            },
         }
 
     # --- processes -----------------------------------------------------------------------
+
+    def open_mailbox(self) -> None:
+        """Take mail in on a free port of this machine, in this process."""
+        disk.make_dir(self.mail)
+        self.mailbox = Mailbox(self.mail)
+        self.mailbox.open()
+
+    def mails(self) -> list[Mail]:
+        """The mail that has come so far."""
+        return self.mailbox.got() if self.mailbox is not None else []
 
     def start_standin(self) -> None:
         """Start the OMERO stand-in on a free port of this machine and wait until it says that it is ready."""
@@ -153,6 +177,8 @@ class Stage:
             _terminate(self.children.pop()[1])
         for keeper in self.keepers.values():
             keeper.join(STOP_SECONDS)
+        if self.mailbox is not None:
+            self.mailbox.close()
 
     def _start(self, name: str, *arguments: str, stdout: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         child = subprocess.Popen(
