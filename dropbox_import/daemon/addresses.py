@@ -39,8 +39,13 @@ class Addresses:
         self._clock = clock
         self._lock = threading.Lock()
         self._known: dict[str, str] = _read(self._path)
+        self._heard = 0
         self._asked: dict[str, float] = {}  # when the answer was heard, or until when not to ask
         self._asking: dict[str, float] = {}
+
+    def edition(self) -> tuple[int, bool]:
+        """Differs whenever `known` may."""
+        return self._heard, self._down()
 
     def known(self) -> Mapping[str, str]:
         """Those that OMERO said lately; while it is down, all that it ever said. "" = has none."""
@@ -53,6 +58,7 @@ class Addresses:
     def learn(self, login: str, address: str) -> None:
         """What was heard of it elsewhere, from the drop's own session."""
         with self._lock:
+            self._heard += 1
             self._asked[login] = self._clock.monotonic()
             if self._known.get(login) == address:
                 return

@@ -18,7 +18,7 @@ from functools import partial
 from dropbox_import.daemon.post import Post
 from dropbox_import.errors import Paused, ShareUnavailable
 from dropbox_import.notify import plan
-from dropbox_import.notify.message import OUTCOMES, Letter, Message
+from dropbox_import.notify.message import Letter, Message
 from dropbox_import.notify.outbox import Kept, Outbox, Unreadable
 from dropbox_import.notify.who import Heard, Listening, who_hears
 from dropbox_import.plain import to_plain
@@ -31,16 +31,22 @@ log = logging.getLogger(__name__)
 
 LOOK = 5.0  # seconds between two looks into the folder when nobody wakes us
 _BUSY = 1.0
+_FILED_IN = {"done": ("done",), "partly": ("done", "failed"), "failed": ("failed",), "attention": ("done",)}
 _OF_THIS_LETTER = ("refused", "not-rendered")  # codes of the notifier that say nothing against the channel
 _LEAST_TRIES = 3  # of a letter in this life of the daemon, before it is given up: a clock that was set wrong gives up nothing
 
 
 @dataclass(slots=True)
 class _Message:
-    """`seen`: when it could be told for the first time (monotonic seconds), None = its drop is not filed yet."""
+    """`seen`: when it could be told for the first time (monotonic seconds), None = its drop is not filed yet.
+
+    `heard`: whom it concerns, as it was with the addresses that were known in that `edition`.
+    """
 
     kept: Kept
     seen: float | None = None
+    heard: Heard | None = None
+    edition: tuple[int, bool] = (-1, False)
 
 
 @dataclass(slots=True)
@@ -154,6 +160,8 @@ class Courier:
     def _write_letters(self) -> None:
         """Make the letters that are due, then settle their messages: note who has one, or remove those of which all have."""
         heard = {name: self._heard(one) for name, one in self._messages.items() if one.seen is not None}
+        for login in dict.fromkeys(login for one in heard.values() for login in one.unknown):
+            self._post.addresses.ask(login, self.wake)
         told = self._told()
         groups: dict[Listening, list[str]] = defaultdict(list)
         for name, one in heard.items():
@@ -168,13 +176,14 @@ class Courier:
         self._settle(heard, told)
 
     def _heard(self, one: _Message) -> Heard:
-        message, post = one.kept.message, self._post
-        heard = who_hears(message, post.rules, self._wishes, post.addresses.known())
-        if heard.unknown and self._is_old(message.at):
-            return replace(heard, unknown=())
-        for login in heard.unknown:
-            post.addresses.ask(login, self.wake)
-        return heard
+        # Thousands may wait: it is worked out once, and again only while an address is missing and others were heard of.
+        message, addresses = one.kept.message, self._post.addresses
+        if one.heard is None or (one.heard.unknown and one.edition != addresses.edition()):
+            one.edition = addresses.edition()
+            one.heard = who_hears(message, self._post.rules, self._wishes, addresses.known())
+        if one.heard.unknown and self._is_old(message.at):
+            one.heard = replace(one.heard, unknown=())
+        return one.heard
 
     def _told(self) -> dict[str, set[str]]:
         """For each message the routes that have a letter, also of one that was written when an earlier daemon ended."""
@@ -213,11 +222,12 @@ class Courier:
     def _placed(self, message: Message) -> Message:
         """With the folders in which its files lie now."""
         box = self._box
-        if box is None or not (message.event in OUTCOMES or message.event == "attention"):
+        if box is None or message.event not in _FILED_IN:
             return message
-        done = find_filed(box.done, message.user, message.sidecar, message.drop)
-        failed = find_filed(box.failed, message.user, message.sidecar, message.drop)
-        return replace(message, done_at=str(done or ""), failed_at=str(failed or ""))
+        found = {
+            state: str(find_filed(box.box / state, message.user, message.sidecar, message.drop) or "") for state in _FILED_IN[message.event]
+        }
+        return replace(message, done_at=found.get("done", ""), failed_at=found.get("failed", ""))
 
     def _settle(self, heard: dict[str, Heard], told: dict[str, set[str]]) -> None:
         over: list[str] = []

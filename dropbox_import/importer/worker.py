@@ -47,8 +47,8 @@ class Importer:
 
     def handlers(self) -> Mapping[str, Handler]:
         names = (
-            "configure check who_is open_session join_session keep_alive session_state end_session resolve target look_up begin send commit poll"
-            " confirm annotate discard cancel"
+            "configure check who_is open_session join_session keep_alive session_state end_session resolve target look_up begin send"
+            " commit poll confirm annotate discard cancel"
         )
         return {name: getattr(self, name) for name in names.split()}
 

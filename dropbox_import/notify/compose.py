@@ -40,7 +40,7 @@ def outcome(drop: Drop, box: str) -> Message:
         failures=tuple(_wrong(files, failure) for files, failure in wrong[:MOST]),
         failures_in_all=len(wrong),
         sidecar_only=not (drop.claimed and drop.candidate and drop.candidate.members),
-        points=tuple(_short(one) for one in reports.points(drop)[:MOST]),
+        points=tuple(_short(reports.sentence(one)) for one in reports.points(drop)[:MOST]),
     )
 
 
@@ -50,7 +50,10 @@ def attention(drop: Drop, box: str) -> Message | None:
     if not points:
         return None
     return Message(
-        event="attention", name=_name(drop, "attention"), **_about(drop, box), points=tuple(_short(one) for one in points[:MOST])
+        event="attention",
+        name=_name(drop, "attention"),
+        **_about(drop, box),
+        points=tuple(_short(reports.sentence(one)) for one in points[:MOST]),
     )
 
 
@@ -73,8 +76,8 @@ def _about(drop: Drop, box: str) -> dict[str, Any]:
 
 def _wrong(paths: tuple[str, ...], failure: Failure) -> WentWrong:
     return WentWrong(
-        reason=_short(failure.sentence),
-        hint=_short(failure.hint),
+        reason=_short(reports.sentence(failure.sentence)),
+        hint=_short(reports.sentence(failure.hint[:1].upper() + failure.hint[1:]) if failure.hint else ""),
         files=tuple(_short(path) for path in paths[:MOST_FILES]),
         more=max(0, len(paths) - MOST_FILES),
         mistakes=tuple(_first(failure.mistakes)),

@@ -129,10 +129,10 @@ def reason(drop: Drop, where: str) -> str:
         if paths and any(path not in failure.sentence for path in paths):
             more = len(paths) - _PATHS_SHOWN
             lines.append(", ".join(paths[:_PATHS_SHOWN]) + (f" and {more:,} more:" if more > 0 else ":"))
-        lines.append(_sentence(failure.sentence))
+        lines.append(sentence(failure.sentence))
         lines += [f"  {mistake}" for mistake in failure.mistakes]
         if failure.hint:
-            lines.append(f"What to do: {_sentence(failure.hint[:1].upper() + failure.hint[1:])}")
+            lines.append(f"What to do: {sentence(failure.hint[:1].upper() + failure.hint[1:])}")
         lines.append("")
     if drop.claimed and drop.candidate and drop.candidate.members:
         ways = f'or move what is in "d" and then the sidecar back into {where}' if whole else "as it is; a copy of it will do"
@@ -151,7 +151,8 @@ def reason(drop: Drop, where: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """With a full stop at its end."""
     text = text.strip()
     return text if text.endswith((".", "!", "?")) else text + "."
 
@@ -169,4 +170,4 @@ def attention(drop: Drop) -> str:
     if not found:
         return ""
     head = "The images are in OMERO, but please look at this:"
-    return "\n".join([head, "", *(f"- {_sentence(point)}" for point in found), "", f"Drop {drop.id}, owner {drop.owner}."]) + "\n"
+    return "\n".join([head, "", *(f"- {sentence(point)}" for point in found), "", f"Drop {drop.id}, owner {drop.owner}."]) + "\n"
