@@ -70,7 +70,13 @@ class Scene:
 
     @contextmanager
     def daemon(
-        self, box: Layout, *, workers: Mapping[str, Any] | None = None, program: Sequence[str] = PROGRAM, **of_box: Any
+        self,
+        box: Layout,
+        *,
+        workers: Mapping[str, Any] | None = None,
+        notify: Mapping[str, Any] | None = None,
+        program: Sequence[str] = PROGRAM,
+        **of_box: Any,
     ) -> Iterator[Daemon]:
         """A daemon that runs, with the defaults of an administrator who only wrote what must be written, and these."""
         name = box.box.name
@@ -80,6 +86,7 @@ class Scene:
             "instance": name,
             "boxes": [{"path": str(box.box), "min_free": "10 MB", "check_file_owner": False, **of_box}],
             "workers": dict(workers or {}),
+            **({} if notify is None else {"notify": dict(notify)}),
         }
         path = self.folder / f"{name}.yaml"
         path.write_text(json.dumps(config))
@@ -153,7 +160,7 @@ def scene() -> Iterator[Scene]:
         json.dumps(
             {
                 "groups": [{"name": "lab", "permissions": "rwr---"}],
-                "users": [staff, {"name": USER, "password": USER, "groups": ["lab"]}],
+                "users": [staff, {"name": USER, "password": USER, "groups": ["lab"], "email": f"{USER}@example.org"}],
             }
         )
     )

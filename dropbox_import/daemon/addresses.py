@@ -64,10 +64,10 @@ class Addresses:
                 return
             self._known[login] = address
             text = json.dumps(self._known, indent=1, sort_keys=True)
-        try:
-            files.replace(self._path, text.encode() + b"\n", 0o600, durable=False)
-        except OSError as error:
-            log.debug("the addresses cannot be written: %s", error, extra={"step": "notify"})
+            try:
+                files.replace(self._path, text.encode() + b"\n", 0o600, durable=False)
+            except OSError as error:
+                log.debug("the addresses cannot be written: %s", error, extra={"step": "notify"})
 
     def ask(self, login: str, heard: Callable[[], None]) -> None:
         """Have OMERO asked, unless somebody is at it or it is down; `heard` is called, in another thread, when there is an answer."""

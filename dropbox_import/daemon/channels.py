@@ -30,6 +30,7 @@ class _State:
     flying: int = 0
     tries: int = 0
     due: float = 0.0
+    proven: bool = False
     trouble: ChannelTrouble | None = None
 
 
@@ -58,16 +59,17 @@ class Channels:
             state = self._states.get(channel)
             return state is None or not state.tries
 
-    def due(self) -> float:
-        """The soonest moment at which one that does not work is tried again; infinity if all work."""
+    def proven(self, channel: str) -> bool:
+        """Whether it has taken a letter since the start, and works."""
         with self._lock:
-            return min((state.due for state in self._states.values() if state.tries and not state.flying), default=float("inf"))
+            state = self._states.get(channel)
+            return state is not None and state.proven and not state.tries
 
     def worked(self, channel: str) -> None:
         with self._lock:
             state = self._states.setdefault(channel, _State())
             was, state.trouble = state.trouble, None
-            state.flying, state.tries, state.due = max(0, state.flying - 1), 0, 0.0
+            state.flying, state.tries, state.due, state.proven = max(0, state.flying - 1), 0, 0.0, True
         if was is not None:
             log.warning("messages go out by %s again", channel, extra={"step": "notify-works"})
 

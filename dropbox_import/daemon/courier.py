@@ -18,7 +18,7 @@ from functools import partial
 from dropbox_import.daemon.post import Post
 from dropbox_import.errors import Paused, ShareUnavailable
 from dropbox_import.notify import plan
-from dropbox_import.notify.message import Letter, Message
+from dropbox_import.notify.message import MAIL, Letter, Message, Route
 from dropbox_import.notify.outbox import Kept, Outbox, Unreadable
 from dropbox_import.notify.who import Heard, Listening, who_hears
 from dropbox_import.plain import to_plain
@@ -33,7 +33,8 @@ LOOK = 5.0  # seconds between two looks into the folder when nobody wakes us
 _BUSY = 1.0
 _FILED_IN = {"done": ("done",), "partly": ("done", "failed"), "failed": ("failed",), "attention": ("done",)}
 _OF_THIS_LETTER = ("refused", "not-rendered")  # codes of the notifier that say nothing against the channel
-_LEAST_TRIES = 3  # of a letter in this life of the daemon, before it is given up: a clock that was set wrong gives up nothing
+# Seconds of trying in this life of the daemon before anything is given up: clocks jump, and servers may start later than we do.
+_LEAST_TIME = 3600.0
 
 
 @dataclass(slots=True)
@@ -51,11 +52,12 @@ class _Message:
 
 @dataclass(slots=True)
 class _Open:
-    """A letter that is not sent. `sent`: it was, and could not be removed."""
+    """A letter that is not sent. `began`: when this daemon first failed with it. `sent`: it was sent, and could not be removed."""
 
     letter: Letter
     due: float = 0.0
     tries: int = 0
+    began: float = 0.0
     flying: bool = False
     sent: bool = False
 
@@ -74,6 +76,8 @@ class Courier:
         self._dead: list[str] = []
         self._bad: set[str] = set()
         self._replies: queue.SimpleQueue[tuple[str, Reply]] = queue.SimpleQueue()
+        self._resting = False
+        self.turns = 0
         self.wake: Callable[[], None] = lambda: None
 
     # --- asked from any thread ----------------------------------------------------------
@@ -82,14 +86,9 @@ class Courier:
         """For status.json."""
         return {"messages": len(self._messages), "letters": len(self._letters), "dead": len(self._dead)}
 
-    def at_work(self) -> bool:
-        """Whether something could still be sent now, if it were waited for: for a run that is to end."""
-        flying = any(one.flying for one in list(self._letters.values()))
-        return (
-            flying
-            or not self._replies.empty()
-            or any(self._post.channels.works(one.letter.route.channel) for one in list(self._letters.values()))
-        )
+    def at_rest(self) -> bool:
+        """Whether nothing could be sent now, as the last turn left it: for a run that is to end."""
+        return self._resting and self._replies.empty() and not self.flying()
 
     def flying(self) -> bool:
         return any(one.flying for one in list(self._letters.values()))
@@ -108,7 +107,22 @@ class Courier:
         if not self._post.draining:
             self._write_letters()
             self._send()
-        return _BUSY if self._messages or self._letters else LOOK
+        self.turns += 1
+        self._resting = not self._could_go_on()
+        young = any(one.seen is None or self._clock.monotonic() - one.seen < 2 * self._post.rules.gather for one in self._messages.values())
+        return _BUSY if young else LOOK
+
+    def _could_go_on(self) -> bool:
+        """Whether an address is being asked for, or a letter can be sent at this moment."""
+        post, now = self._post, self._clock.monotonic()
+        asking = any(one.heard is not None and one.heard.unknown for one in self._messages.values()) and not post.omero_is_down()
+        return asking or any(
+            one.sent or (now >= one.due and post.channels.works(one.letter.route.channel) and not self._is_silent(one.letter.route.channel))
+            for one in self._letters.values()
+        )
+
+    def _is_silent(self, channel: str) -> bool:
+        return plan.silent_for(self._post.quiet(channel), self._post.local_time()) > 0
 
     def _look(self) -> None:
         """What lies there now: others may have written, renamed or removed something."""
@@ -129,7 +143,7 @@ class Courier:
             self._bad.discard(name)
         except FileNotFoundError:
             return
-        except Unreadable as problem:
+        except (Unreadable, PermissionError) as problem:
             if name not in self._bad:
                 log.error("nobody can be told what is in %s: %s", name, problem, extra={"step": "notify"})
             self._bad.add(name)
@@ -178,12 +192,22 @@ class Courier:
     def _heard(self, one: _Message) -> Heard:
         # Thousands may wait: it is worked out once, and again only while an address is missing and others were heard of.
         message, addresses = one.kept.message, self._post.addresses
+        if message.event == "waits-omero" and not self._post.omero_is_down():
+            return Heard(())  # it is over, and nobody need hear of it any more
         if one.heard is None or (one.heard.unknown and one.edition != addresses.edition()):
             one.edition = addresses.edition()
             one.heard = who_hears(message, self._post.rules, self._wishes, addresses.known())
-        if one.heard.unknown and self._is_old(message.at):
-            one.heard = replace(one.heard, unknown=())
+        if one.heard.unknown and self._asked_long_enough(one):
+            # Nobody can say the address. It is told to the login, which no server takes, so that it ends among the dead letters.
+            language = self._wishes.language or self._post.rules.language
+            lost = tuple(Listening(Route(MAIL, login), "user", language) for login in one.heard.unknown)
+            one.heard = Heard((*one.heard.listeners, *lost))
         return one.heard
+
+    def _asked_long_enough(self, one: _Message) -> bool:
+        assert one.seen is not None
+        tried = self._clock.monotonic() - one.seen >= _LEAST_TIME and not self._post.omero_is_down()
+        return tried and self._is_old(one.kept.message.at)
 
     def _told(self) -> dict[str, set[str]]:
         """For each message the routes that have a letter, also of one that was written when an earlier daemon ended."""
@@ -201,23 +225,22 @@ class Courier:
             return False  # it waits for the one before it, and so more comes in one letter
         if not post.channels.works(route.channel) and self._has_a_try(route.channel):
             return False
-        if plan.silent_for(post.quiet(route.channel), post.local_time()) > 0:
+        if self._is_silent(route.channel):
             return False
         oldest = min(seen for name in names if (seen := self._messages[name].seen) is not None)
-        return post.may_write(route.name, oldest)
+        return post.reserve(route.name, oldest)
 
     def _has_a_try(self, channel: str) -> bool:
         """Whether there is a letter that has not been tried. What was refused may be to blame itself; another one must find out."""
         return any(one.letter.route.channel == channel and not one.tries for one in self._letters.values())
 
     def _write_letter(self, listener: Listening, names: list[str]) -> None:
-        found = [self._placed(self._messages[name].kept.message) for name in names]
-        messages, folded = plan.content(found)
+        found, folded = plan.content([self._messages[name].kept.message for name in names])
+        messages = tuple(self._placed(message) for message in found)
         at = self._clock.now().isoformat(timespec="seconds")
         letter = Letter(new_id(self._clock), listener.route, listener.audience, listener.language, at, messages, folded)
         self._outbox.put(letter)
         self._letters[letter.id] = _Open(letter)
-        self._post.wrote(listener.route.name)
 
     def _placed(self, message: Message) -> Message:
         """With the folders in which its files lie now."""
@@ -259,10 +282,15 @@ class Courier:
                 self._remove(name)
             elif one.flying or (now < one.due and post.channels.works(letter.route.channel)) or not self._is_settled(letter):
                 continue
-            elif plan.silent_for(post.quiet(letter.route.channel), post.local_time()) <= 0 and post.channels.take(letter.route.channel):
+            elif not self._is_silent(letter.route.channel) and post.channels.take(letter.route.channel):
                 one.flying = True
                 command = Command(0, "send", {"letter": to_plain(letter)})
-                post.workers.submit("notifier", command, partial(self._answer, name))
+                try:
+                    post.workers.submit("notifier", command, partial(self._answer, name, letter.route.channel))
+                except Exception:
+                    one.flying = False
+                    post.channels.undecided(letter.route.channel)
+                    raise
 
     def _is_settled(self, letter: Letter) -> bool:
         """Whether none of its messages would be told to this route once more, should we end now."""
@@ -272,7 +300,15 @@ class Courier:
                 return False
         return True
 
-    def _answer(self, name: str, reply: Reply) -> None:
+    def _answer(self, name: str, channel: str, reply: Reply) -> None:
+        """In a worker's thread. What all outboxes share hears of it at once: our own thread may hang with its volume."""
+        channels = self._post.channels
+        if reply.error is None or reply.error.kind in _OF_THIS_LETTER:
+            channels.worked(channel)
+        elif isinstance(reply.error, Paused):
+            channels.undecided(channel)
+        else:
+            channels.failed(channel, reply.error.sentence)
         self._replies.put((name, reply))
         self.wake()
 
@@ -286,35 +322,31 @@ class Courier:
                     self._take(one, reply)
 
     def _take(self, one: _Open, reply: Reply) -> None:
-        letter, channels = one.letter, self._post.channels
-        channel = letter.route.channel
-        if reply.error is None:
-            channels.worked(channel)
+        letter, error = one.letter, reply.error
+        if error is None:
             one.sent = True
-            log.info("told by %s: %s", channel, _what(letter), extra={"drop": _drop_of(letter), "step": "told"})
+            log.info("told by %s: %s", letter.route.channel, _what(letter), extra={"drop": _drop_of(letter), "step": "told"})
             self._remove(letter.id)
-            return
-        if isinstance(reply.error, Paused):
-            channels.undecided(channel)
-            return
-        why = reply.error.sentence
-        if reply.error.kind in _OF_THIS_LETTER:
-            channels.worked(channel)
-        else:
-            channels.failed(channel, why)
+        elif not isinstance(error, Paused):
+            self._not_sent(one, error.sentence)
+
+    def _not_sent(self, one: _Open, why: str) -> None:
+        now, letter, about = self._clock.monotonic(), one.letter, {"drop": _drop_of(one.letter)}
         one.tries += 1
         one.due = self._post.backoff.due(one.tries)
+        one.began = now if one.tries == 1 else one.began
         if one.tries == 1:
-            log.warning("a letter waits: %s", why, extra={"drop": _drop_of(letter), "step": "notify-waits"})
-        if not letter.failed:
-            one.letter = replace(letter, failed=self._clock.now().isoformat(timespec="seconds"), why=why)
-            with contextlib.suppress(OSError):
-                self._outbox.put(one.letter)
-        elif one.tries >= _LEAST_TRIES and self._is_old(letter.failed):
-            log.error("a letter by %s is given up: %s", channel, why, extra={"drop": _drop_of(letter), "step": "notify-dead"})
-            with contextlib.suppress(OSError):
+            log.warning("a letter waits: %s", why, extra={**about, "step": "notify-waits"})
+        with contextlib.suppress(OSError):
+            if letter.why != why:
+                failed = letter.failed or self._clock.now().isoformat(timespec="seconds")
+                one.letter = replace(letter, failed=failed, why=why)
+                if not self._outbox.note(one.letter):
+                    del self._letters[letter.id]
+            elif now - one.began >= _LEAST_TIME and self._is_old(letter.failed):
                 self._outbox.lay_aside(letter.id)
                 del self._letters[letter.id]
+                log.error("a letter by %s is given up: %s", letter.route.channel, why, extra={**about, "step": "notify-dead"})
 
     def _remove(self, name: str) -> None:
         """It has been sent. What cannot be removed now is removed later, and not sent again by us."""

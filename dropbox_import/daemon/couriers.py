@@ -14,7 +14,7 @@ from dropbox_import.daemon.courier import LOOK, Courier
 from dropbox_import.daemon.hung import JOIN, join_all
 from dropbox_import.daemon.post import Post
 from dropbox_import.daemon.shared import Shared
-from dropbox_import.daemon.waits import Waits
+from dropbox_import.daemon.waits import FILE, Told, Waits
 from dropbox_import.notify.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -67,10 +67,11 @@ class Couriers:
         self._clock: Clock = clock
         self.post = Post(settings.notify, instance.state_dir, shared.workers, lambda: shared.outage.down, clock)
         self._rounds: list[_Round] = []
+        told = Told(instance.state_dir / FILE)
         for number, runner in enumerate(runners):
             folder = runner.layout.outbox(instance.name)
             courier = Courier(Outbox(folder), self.post, box=runner.layout, wishes=runner.box.notify)
-            waits = Waits(runner, folder, instance.state_dir, outage, settings.notify.waits_after, clock)
+            waits = Waits(runner, folder, told, outage, settings.notify.waits_after, clock)
             self._rounds.append(_Round(courier, waits.tend, f"courier-{number}"))
         self._rounds.append(_Round(Courier(Outbox(instance.state_dir / OUTBOX), self.post), lambda: None, "courier"))
 
@@ -89,11 +90,13 @@ class Couriers:
             return
         self.post.hurry = True
         end = self._clock.monotonic() + _HURRY
-        still = 0
-        while still < 3 and self._clock.monotonic() < end and not stop.is_set():
+        before = [one.courier.turns for one in self._rounds]
+        while self._clock.monotonic() < end and not stop.is_set():
             self.wake()
             stop.wait(0.2)
-            still = 0 if any(one.courier.at_work() for one in self._rounds) else still + 1
+            turned = all(one.courier.turns > turns + 1 for one, turns in zip(self._rounds, before, strict=True))
+            if turned and all(one.courier.at_rest() for one in self._rounds):
+                return
 
     def drain(self, stop: threading.Event) -> None:
         """Nothing new is begun; what is under way may end, since else it would come twice."""

@@ -15,6 +15,7 @@ from dropbox_import.daemon.addresses import Addresses
 from dropbox_import.daemon.channels import Channels
 from dropbox_import.daemon.outage import Backoff
 from dropbox_import.notify import plan
+from dropbox_import.notify.message import MAIL
 from dropbox_import.settings.model import Notify, Quiet
 from dropbox_import.workers.protocol import Command, Role
 from dropbox_import.workers.replies import Reply
@@ -37,6 +38,7 @@ class Post:
         self.channels = Channels(clock, JITTER)
         self.backoff = Backoff(DELAYS, JITTER, clock)
         self.addresses = Addresses(state_dir, workers, down, clock)
+        self.omero_is_down = down
         self.draining = False
         self.hurry = False
         self._zone = ZoneInfo(rules.time_zone) if rules.time_zone else None
@@ -55,14 +57,18 @@ class Post:
     def local_time(self) -> datetime:
         return self.clock.now().astimezone(self._zone)
 
-    def may_write(self, route: str, oldest: float) -> bool:
-        """Whether a letter to that recipient, about messages of which the oldest was seen then, is due."""
-        with self._lock:
-            sent = tuple(self._sent[route])
-        return self.hurry or self.clock.monotonic() >= plan.due(oldest, sent, self.rules)
-
-    def wrote(self, route: str) -> None:
+    def reserve(self, route: str, oldest: float) -> bool:
+        """Whether a letter to that recipient, about messages of which the oldest was seen then, is due; if so it is counted as written."""
         now = self.clock.monotonic()
         with self._lock:
+            sent = self._sent[route]
+            if not self.hurry and now < plan.due(oldest, sent, self.rules):
+                return False
             kept = max(self.rules.per, self.rules.digest)
-            self._sent[route] = [*(moment for moment in self._sent[route] if now - moment < kept), now]
+            self._sent[route] = [*(moment for moment in sent if now - moment < kept), now]
+            return True
+
+    def surely_works(self, channel: str) -> bool:
+        """Whether it has taken a letter in this life of the daemon, or is not configured any more."""
+        known = self.rules.mail is not None if channel == MAIL else channel in self.rules.channels
+        return not known or self.channels.proven(channel)

@@ -153,7 +153,7 @@ class _Service:
         self._desk = OrderDesk(shared.instance.state_dir, {str(runner.box.path): runner for runner in runners}, shared.clock)
         alerts = Alerts(shared.instance.state_dir, shared.clock)
         self._couriers = Couriers(shared, runners, lambda: alerts.told("omero"))
-        self._watch = Watch(alerts, shared.outage, runners, shared.instance.state_dir, shared.clock, self._couriers.post.channels.troubles)
+        self._watch = Watch(alerts, shared.outage, runners, shared.instance.state_dir, shared.clock, self._couriers.post)
         self._hung = Hung(shared, runners)
         self._next_status = 0.0
         self._rest_since: dict[BoxRunner, int] = {}
@@ -221,8 +221,8 @@ class _Service:
     def _drain(self) -> None:
         """What runs is finished where that takes moments; the rest is left as its journal says. No session that nobody needs stays open."""
         self._shared.draining.set()
-        self._couriers.drain(self._stop.at_once)
         deadline = self._clock.monotonic() + _DRAIN_SECONDS
+        self._couriers.drain(self._stop.at_once)
         while not self._stop.at_once.is_set() and self._clock.monotonic() < deadline:
             if not self._hung.flying():
                 break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -40,6 +40,19 @@ class Trouble:
     hint: str
     after: float = AFTER
     drop: str = ""
+
+
+class Troubled(Protocol):
+    def troubles(self) -> Iterable[ChannelTrouble]: ...
+
+
+class Ways(Protocol):
+    """The ways to people."""
+
+    @property
+    def channels(self) -> Troubled: ...
+
+    def surely_works(self, channel: str) -> bool: ...
 
 
 class Observed(Protocol):
@@ -81,14 +94,14 @@ class Watch:
         runners: Sequence[Runner],
         state_dir: Path,
         clock: Clock,
-        channels: Callable[[], Iterable[ChannelTrouble]] = tuple,
+        ways: Ways | None = None,
     ) -> None:
         self._alerts = alerts
         self._outage = outage
         self._runners = runners
         self._state_dir = state_dir
         self._clock = clock
-        self._channels = channels
+        self._ways = ways
         self._next_look = 0.0
 
     def tend(self) -> None:
@@ -109,7 +122,7 @@ class Watch:
             yield Trouble("omero", f"OMERO cannot be used: {self._outage.reason}", _OMERO_HINT)
         if (free := _free(self._state_dir)) is not None and free < _STATE_NEEDS:
             yield Trouble("state", f"only {free / 1e6:.0f} MB are free on the volume of the state folder {self._state_dir}", _STATE_HINT)
-        for channel in self._channels():
+        for channel in self._ways.channels.troubles() if self._ways is not None else ():
             yield Trouble(f"notify:{channel.channel}", f"no message can be sent by {channel.channel}: {channel.why}", _NOTIFY_HINT, _UNSENT)
         for runner in self._runners:
             if hangs(runner, now):
@@ -121,6 +134,8 @@ class Watch:
         """Whether it is known to be, and not only not seen: after a start nothing is known yet."""
         if key == "omero":
             return self._outage.answered
+        if key.startswith("notify:"):
+            return self._ways is None or self._ways.surely_works(key.removeprefix("notify:"))
         for runner in self._runners:
             kind, _, rest = key.partition(":")
             path = str(runner.box.path)

@@ -1,18 +1,17 @@
 """Users are told once when something of theirs waits for long: a sidecar for its files, or drops for OMERO.
 
-What was told is kept in <state>/told-<box>.json. Promises after a crash: a message is written before that is noted, under a name made of
+What was told is kept in <state>/told.json. Promises after a crash: a message is written before that is noted, under a name made of
 what it is about; so it is told at least once, and hardly ever twice.
 """
 
 from __future__ import annotations
 
 import json
-import logging
+import threading
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,8 +24,7 @@ from dropbox_import.notify.message import Message, Waiter
 from dropbox_import.notify.outbox import write_message
 from dropbox_import.settings import Box
 
-log = logging.getLogger(__name__)
-
+FILE = "told.json"
 LOOK = 15.0  # seconds
 _MOST = 20  # sidecars that one message names
 _FILES = ("", FileBusy.code)  # kinds of waiting that the user can end; the others are the administrator's
@@ -46,19 +44,38 @@ class Runner(Protocol):
     def unclaimed(self) -> tuple[Waiting, ...]: ...
 
 
+class Told:
+    """What was told, by keys; one file for all boxes of an installation. May be used by several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._keys = _read(path)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._keys
+
+    def keep(self, told: Iterable[str], over: Callable[[str], bool]) -> None:
+        """Note these, and forget all for which `over` holds. Durable. Raises OSError."""
+        with self._lock:
+            keys = frozenset(key for key in self._keys | frozenset(told) if not over(key))
+            if keys != self._keys:
+                files.replace(self._path, json.dumps(sorted(keys)).encode(), 0o600)
+                self._keys = keys
+
+
 class Waits:
     """For one box, used by the thread of its courier. `outage`: the alert that OMERO cannot be used, while it is so."""
 
-    def __init__(
-        self, runner: Runner, outbox: Path, state_dir: Path, outage: Callable[[], Alert | None], after: float, clock: Clock
-    ) -> None:
+    def __init__(self, runner: Runner, outbox: Path, told: Told, outage: Callable[[], Alert | None], after: float, clock: Clock) -> None:
         self._runner = runner
         self._outbox = outbox
-        self._path = state_dir / f"told-{zlib.crc32(str(runner.box.path).encode('utf-8', 'surrogateescape')):08x}.json"
+        self._told = told
         self._outage = outage
         self._after = after
         self._clock = clock
-        self._told = _read(self._path)
+        self._box = f"files:{runner.box.path}:"
+        self._since: dict[str, float] = {}  # whose drops wait, and since when (monotonic seconds), while OMERO is away
         self._next_look = 0.0
 
     def tend(self) -> None:
@@ -67,41 +84,38 @@ class Waits:
         if now < self._next_look or not self._runner.scans:
             return
         self._next_look = now + LOOK
-        keys = [*self._for_files(now), *self._for_omero()]
-        still = {key for key in self._told if key in keys}
-        fresh = [key for key in keys if key not in self._told]
-        if fresh or still != self._told:
-            self._tell(fresh)
-            self._told = still | set(fresh)
-            files.replace(self._path, json.dumps(sorted(self._told)).encode(), 0o600)
-
-    def _for_files(self, now: float) -> Iterable[str]:
-        self._waiting = {
-            f"files:{one.user}/{one.sidecar}": one
-            for one in self._runner.unclaimed()
-            if one.kind in _FILES and now - one.since >= self._runner.box.wait_for_files.tell_after
-        }
-        return self._waiting
-
-    def _for_omero(self) -> Iterable[str]:
-        alert = self._outage()
-        self._alert = alert if alert is not None and self._lasts(alert) else None
-        self._owners = self._runner.claims.owners() if self._alert is not None else Counter()
-        told = {key for key in self._told if self._alert is not None and key.startswith(f"omero:{self._alert.id}:")}
-        return told | {f"omero:{self._alert.id}:{owner}" for owner in self._owners if self._alert is not None}
-
-    def _lasts(self, alert: Alert) -> bool:
-        return (self._clock.now() - datetime.fromisoformat(alert.since)).total_seconds() >= self._after
-
-    def _tell(self, keys: Iterable[str]) -> None:
+        lying = {f"{self._box}{one.user}/{one.sidecar}": one for one in self._runner.unclaimed() if one.kind in _FILES}
+        after = self._runner.box.wait_for_files.tell_after
+        late = {key: one for key, one in lying.items() if now - one.since >= after and key not in self._told}
         by_user: defaultdict[str, list[Waiting]] = defaultdict(list)
-        for key in keys:
-            if key in self._waiting:
-                by_user[self._waiting[key].user].append(self._waiting[key])
-            elif self._alert is not None:
-                self._tell_of_omero(key.rpartition(":")[2], self._alert)
+        for one in late.values():
+            by_user[one.user].append(one)
         for user, found in by_user.items():
             self._tell_of_files(user, found)
+        alert = self._outage()
+        owners = self._tell_owners(now, alert) if alert is not None else []
+        current = f"omero:{alert.id}:" if alert is not None else ""
+
+        def is_over(key: str) -> bool:
+            if key.startswith("omero:"):
+                return not current or not key.startswith(current)
+            return key.startswith(self._box) and key not in lying
+
+        if alert is None:
+            self._since.clear()
+        self._told.keep((*late, *owners), is_over)
+
+    def _tell_owners(self, now: float, alert: Alert) -> list[str]:
+        """Tell those whose drops have waited for so long while OMERO was away; returns their keys."""
+        owners = self._runner.claims.owners()
+        self._since = {owner: self._since.get(owner, now) for owner in owners}
+        told = []
+        for owner, since in self._since.items():
+            key = f"omero:{alert.id}:{owner}"
+            if now - since >= self._after and key not in self._told:
+                self._tell_of_omero(owner, owners[owner], alert)
+                told.append(key)
+        return told
 
     def _tell_of_files(self, user: str, found: list[Waiting]) -> None:
         named = tuple(Waiter(one.sidecar, one.reason) for one in found[:_MOST])
@@ -110,9 +124,9 @@ class Waits:
             Message("waits-files", f"waits-{_safe(user)}-{which:08x}.waits-files", waiting=named, waiting_in_all=len(found), user=user)
         )
 
-    def _tell_of_omero(self, owner: str, alert: Alert) -> None:
+    def _tell_of_omero(self, owner: str, drops: int, alert: Alert) -> None:
         name = f"{alert.id}-{_safe(owner)}.waits-omero"
-        message = Message("waits-omero", name, since=alert.since, text=alert.sentence, waiting_in_all=self._owners[owner], user=owner)
+        message = Message("waits-omero", name, since=alert.since, text=alert.sentence, waiting_in_all=drops, user=owner)
         self._write(message)
 
     def _write(self, message: Message) -> None:
@@ -125,9 +139,9 @@ def _safe(user: str) -> str:
     return f"{zlib.crc32(user.encode('utf-8', 'surrogateescape')):08x}"
 
 
-def _read(path: Path) -> set[str]:
+def _read(path: Path) -> frozenset[str]:
     try:
         kept: Any = json.loads(path.read_bytes())
-        return {str(one) for one in kept}
+        return frozenset(str(one) for one in kept)
     except (OSError, ValueError, TypeError):
-        return set()
+        return frozenset()

@@ -43,7 +43,7 @@ def find_person(client: Any, login: str) -> Person:
             f'The OMERO account "{login}" is not active.', hint="Ask the OMERO administrator to activate it.", code="inactive-owner"
         )
     number, name, _first, _last, email, _ldap = rows[0]
-    return Person(int(number), str(name), str(email or ""))
+    return Person(int(number), str(name), str(email or "").strip())
 
 
 def address_of(config: ServerConfig, login: str) -> str:

@@ -99,7 +99,12 @@ def send_to_channel(
 
 def _service(url: str, heard: list[str]) -> apprise.Apprise:
     services = apprise.Apprise(asset=asset())
-    if not services.add(url) or len(services) == 0:
+    try:
+        known = services.add(url) and len(services) > 0
+    except Exception as error:  # noqa: BLE001 its text may hold the address
+        heard.append(str(error))
+        known = False
+    if not known:
         raise TryLater(
             f"Its address is none that apprise accepts: {_reason(heard, url)}.",
             hint="Compare it with the list of services at https://github.com/caronc/apprise/wiki.",

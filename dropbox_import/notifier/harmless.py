@@ -1,7 +1,8 @@
 """Texts of others, made harmless before any template, mail or chat sees them. Pure.
 
 Names of files, texts of sidecars and sentences of servers may hold anything. What comes out of here is one line that can be printed, of
-bounded length, in which nothing becomes a link, a mention or a new line. Names of files and paths stay as they are.
+bounded length, in which nothing becomes a link, a mention or a new line. Names of files and paths stay as they are, unless they look
+like a host.
 """
 
 from __future__ import annotations
@@ -33,6 +34,13 @@ _HOST = re.compile(
     rf"""(?ix) (?<! [\w/\\.-] ) ( (?: [\w-]+ \. )+ )
         (?! (?: {"|".join(_ENDS_OF_FILES.split())} ) \b ) ( [^\W\d_]{{2,24}} ) (?= (?: :\d+ )? [/?#] )"""
 )
+# A host alone, as mail programs make links of it: where its end is a usual one of hosts and a rare one of files.
+_TOPS = (
+    "app at au be biz br ca cc ch club cn co com de dev dk edu es eu fi fr gov ie info int io it jp kr link live mil mx net nl no nu nz "
+    "online org page pro pt pw ru se shop site store tech tk top tv uk us xyz"
+)
+_BARE_HOST = re.compile(rf"(?i)(?<![\w.@\[\]-])((?:[\w-]+\.)+)({'|'.join(_TOPS.split())})(?![\w.-]*\w)")
+_FILE_OR_HOST = re.compile(r"(?i)(?<![\w.\[\]-])((?:[\w-]+\.)+)(zip|mov|py)(?=[/?#])")
 _MENTION = re.compile(r"(?i)(?<!\w)@(?=\w)|@(?=(?:all|channel|everyone|group|here|room|team)\b)")
 _CHAT_TAG = re.compile(r"<(?=[!@#])")
 _MARKDOWN = re.compile(r"\](?=[(\[:])")
@@ -40,15 +48,17 @@ _MARKDOWN = re.compile(r"\](?=[(\[:])")
 Data = TypeVar("Data")
 
 
-def harmless(text: str, longest: int = LONGEST) -> str:
-    """`text` as described above. What is harmless already stays as it is."""
+def harmless(text: str, longest: int = LONGEST, *, hosts: bool = False) -> str:
+    """`text` as described above. What is harmless already stays as it is; so do names of hosts that stand alone, with `hosts`."""
     shown = "".join(map(_shown, text[: 4 * longest]))
     shown = " ".join(shown.split())
     shown = _SCHEME.sub("[:]", shown)
     shown = _AFTER_SCHEME.sub(lambda found: _DOT.sub("[.]", found[0]), shown)
     shown = _OTHER_SCHEME.sub(r"\1[:]", shown)
     shown = _WWW.sub(lambda found: found[0][:-1] + "[.]", shown)
-    shown = _HOST.sub(lambda found: found[1].replace(".", "[.]") + found[2], shown)
+    shown = _HOST.sub(_broken, shown)
+    shown = _FILE_OR_HOST.sub(_broken, shown)
+    shown = shown if hosts else _BARE_HOST.sub(_broken, shown)
     shown = _MENTION.sub(_AT, shown)
     shown = _CHAT_TAG.sub("< ", shown)
     shown = _MARKDOWN.sub("] ", shown)
@@ -56,8 +66,16 @@ def harmless(text: str, longest: int = LONGEST) -> str:
 
 
 def harmless_message(message: Message, longest: int = LONGEST) -> Message:
-    """`message` with every text in it made harmless: a template cannot come by another one."""
-    return _cleaned(message, longest)
+    """`message` with every text in it made harmless: a template cannot come by another one. Trouble may name the server it is about."""
+    cleaned = _cleaned(message, longest)
+    if not message.event.startswith("alert-"):
+        return cleaned
+    return dataclasses.replace(cleaned, text=harmless(message.text, longest, hosts=True), hint=harmless(message.hint, longest, hosts=True))
+
+
+def _broken(found: re.Match[str]) -> str:
+    """The name of a host that no program takes for one."""
+    return found[1].replace(".", "[.]") + found[2]
 
 
 def _cleaned(value: Data, longest: int) -> Data:

@@ -34,16 +34,20 @@ with warnings.catch_warnings():
 
 _MODES: dict[Security, str] = {"none": "insecure", "starttls": "starttls", "tls": "ssl"}
 _MOST_THREADS = 20
+# What a server that works says of one mail: its recipient, its size, or letters in an address that it does not know.
+_OF_THIS_MAIL = (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, smtplib.SMTPNotSupportedError)
 _PLAIN = re.compile(r"""([^\s@,;:<>()\[\]"\\]{1,64})@([^\s@,;:<>()\[\]"\\]{1,255})""")
 _NOT_OF_AN_ID = re.compile(r"[^A-Za-z0-9.+_-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Seconds:
-    """Patience: with the server until it has let us in, and then with each of its answers."""
+    """Patience: with the server until it has let us in, then with each of its answers, and with the one to the whole message, which it may
+    look through first (RFC 5321 4.5.3.2.6 asks for ten minutes): who does not wait sends the same mail again."""
 
     connect: float = CONNECT_SECONDS
     read: float = READ_SECONDS
+    taken: float = 600.0
 
 
 def address_of(text: str, what: str) -> Address:
@@ -99,10 +103,17 @@ def send_mail(mail: MailServer, message: EmailMessage, seconds: Seconds | None =
 
 
 class _Server(AppriseSMTPController):
-    def deliver(self, message: EmailMessage, read_seconds: float) -> None:
+    def deliver(self, message: EmailMessage, seconds: Seconds) -> None:
         """As `sendmail`, but the reason of a failure is raised, and letters that are not ASCII may stand in addresses."""
         connection: Any = self._socket
-        connection.sock.settimeout(read_seconds)
+        data = connection.data
+
+        def patiently(content: bytes) -> Any:
+            connection.sock.settimeout(seconds.taken)
+            return data(content)
+
+        connection.data = patiently
+        connection.sock.settimeout(seconds.read)
         connection.send_message(message)
 
 
@@ -137,10 +148,10 @@ class _OneMail(NotifyEmail):  # type: ignore[no-untyped-call]
         try:
             with server:
                 step = "ended the connection"
-                server.deliver(self._message, self._seconds.read)
+                server.deliver(self._message, self._seconds)
         except (OSError, RuntimeError, ValueError, MessageError, smtplib.SMTPException) as error:
             self.reason = _sentence(error, mail, step)
-            self.code = REFUSED if isinstance(error, smtplib.SMTPRecipientsRefused | smtplib.SMTPDataError) else NOT_DELIVERED
+            self.code = REFUSED if isinstance(error, _OF_THIS_MAIL) else NOT_DELIVERED
             return False
         return True
 

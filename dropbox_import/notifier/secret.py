@@ -49,7 +49,12 @@ def parts_of(url: str) -> Iterator[str]:
     """What of a channel's URL is secret: all of it but the names of hosts and of the service itself."""
     yield url
     scheme, _, rest = url.partition("://")
-    whole = urlsplit(f"{'https' if scheme else ''}://{rest}")
+    try:
+        whole = urlsplit(f"{'https' if scheme else ''}://{rest}")
+    except ValueError:  # letters that may not stand there: then every word of it is hidden
+        yield rest
+        yield from re.split(r"[/:@?&=#\s]+", rest)
+        return
     host = whole.netloc.rpartition("@")[2]
     for piece in (*whole.netloc.rpartition("@")[0].split(":"), *whole.path.split("/"), *(value for _, value in parse_qsl(whole.query))):
         yield from (piece, unquote(piece))

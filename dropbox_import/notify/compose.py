@@ -10,6 +10,7 @@ from dropbox_import.spool import reports
 from dropbox_import.spool.fold import Drop, Failure
 
 MOST = 10  # of images, failures, mistakes, points
+MOST_ADDRESSES = 20  # of the sidecar; what a box adds to them may be more than a sidecar may have
 MOST_FILES = 5  # of one failure
 LONGEST = 600  # characters of one text
 
@@ -28,7 +29,7 @@ def outcome(drop: Drop, box: str) -> Message:
         name=_name(drop, event),
         **_about(drop, box),
         email=None if "email" not in resolved else str(resolved["email"] or ""),
-        notify=request.notify if request else (),
+        notify=request.notify[:MOST_ADDRESSES] if request else (),
         project=_short(target.get("project_name") or resolved.get("project_name")),
         project_id=int(target.get("project") or 0),
         dataset=_short(target.get("dataset_name") or resolved.get("dataset_name")),

@@ -41,6 +41,11 @@ class Kept:
     told: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    told: tuple[str, ...]
+
+
 def write_message(folder: Path, message: Message) -> Path:
     """Write `<name>.json`, durable; writing it again changes nothing. Returns its path. Raises OSError."""
     if not folder.is_dir():
@@ -68,8 +73,8 @@ class Outbox:
 
     def message(self, name: str) -> Kept:
         values = _read(self.folder / f"{name}{SUFFIX}")
-        told = values.pop("told", [])
-        return Kept(_fit(Message, {**values, "name": name}), frozenset(map(str, told)))
+        told = _fit(_Told, {"told": values.pop("told", [])}).told
+        return Kept(_fit(Message, {**values, "name": name}), frozenset(told))
 
     def letter(self, name: str) -> Letter:
         return _fit(Letter, _read(self.folder / f"{name}{LETTER}"))
@@ -80,6 +85,13 @@ class Outbox:
     def put(self, letter: Letter) -> None:
         """Write a letter, durable; one of the same id is replaced."""
         _write(self.folder / f"{letter.id}{LETTER}", to_plain(letter))
+
+    def note(self, letter: Letter) -> bool:
+        """Write what became of a try of a letter that lies there. False: somebody took it away meanwhile, and it stays away."""
+        if not (self.folder / f"{letter.id}{LETTER}").exists():
+            return False
+        self.put(letter)
+        return True
 
     def told(self, name: str, routes: Iterable[str]) -> Kept:
         """Note, durable, that letters to these routes about the message exist."""

@@ -13,6 +13,7 @@ from dropbox_import.sidecar.paths import as_glob, as_path
 from dropbox_import.strict_yaml import shown
 
 _MAIL = re.compile(r"[^\s@<>\"',;]+@[^\s@<>\"',;]+\Z")
+MOST_ADDRESSES = 20
 _SUBMISSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
 _MIME = re.compile(r"[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*\Z")
@@ -121,6 +122,13 @@ ImageName = Annotated[str, BeforeValidator(lambda value: _template(value, True),
 Id = Annotated[int, BeforeValidator(_id, json_schema_input_type=int)]
 Path = Annotated[str, BeforeValidator(as_path, json_schema_input_type=str)]
 Glob = Annotated[str, BeforeValidator(as_glob, json_schema_input_type=str)]
+def few_addresses(value: list[str]) -> list[str]:
+    """Nobody is to send mail to the whole world through a sidecar."""
+    if len(value) > MOST_ADDRESSES:
+        raise told(f"{len(value)} addresses are too many; {MOST_ADDRESSES} can be told", "name a mailing list")
+    return value
+
+
 Mail = Annotated[str, BeforeValidator(as_mail, json_schema_input_type=str)]
 Submission = Annotated[str, BeforeValidator(as_submission, json_schema_input_type=str)]
 Sha256 = Annotated[str, BeforeValidator(as_sha256, json_schema_input_type=str)]

@@ -25,6 +25,7 @@ from dropbox_import.sidecar.fields import (
     as_pair,
     as_pairs,
     as_tag,
+    few_addresses,
     known_version,
 )
 
@@ -144,7 +145,7 @@ class SidecarFile(Part):
     schema_: Annotated[Whole, AfterValidator(known_version)] = Field(1, alias="schema", description="Version of this format.")
     owner: Name | None = Field(None, description="OMERO login; default: the user of the drop folder.")
     group: Name | None = Field(None, description="OMERO group; default: that of a target given by id, else the owner's default group.")
-    notify: list[Mail] = Field([], description="E-mail addresses that are told too.")
+    notify: Annotated[list[Mail], AfterValidator(few_addresses)] = Field([], description="E-mail addresses that are told too; 20 at most.")
     submission: Submission | None = Field(None, description="For programs: the same submission twice is imported once.")
     target: Annotated[TargetPart, WrapValidator(_target, json_schema_input_type=TargetPart | str)] = Field(
         description="Where the images go: {dataset: …}, {project: …, dataset: …}, or none."

@@ -44,12 +44,17 @@ def adopt(box: Layout, old: str, instance: Instance) -> Adopted:
     if box.outbox(old).is_dir():
         if not box.outbox(instance.name).is_dir():
             files.make_dir(box.outbox(instance.name), 0o700)
-        messages, unsent = _move(sorted(box.outbox(old).glob("*.json")), box.outbox(instance.name))
+        messages, unsent = _move(sorted(box.outbox(old).glob("*.json"), key=_letters_first), box.outbox(instance.name))
         left += unsent
     for folder in (mine, theirs):
         if folder.is_dir():
             files.sync_dir(folder)
     return Adopted(tuple(claims), tuple(messages), tuple(left))
+
+
+def _letters_first(path: Path) -> bool:
+    """A letter says which messages have been told: they must not come into our hands without it."""
+    return not path.name.endswith((".letter.json", ".dead.json"))
 
 
 def _move(paths: tuple[Path, ...] | list[Path], folder: Path) -> tuple[list[str], list[str]]:

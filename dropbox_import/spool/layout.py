@@ -24,7 +24,7 @@ ATTENTION = "ATTENTION.txt"
 REQUEST = "request.json"
 EARLIER = "earlier"  # what an earlier filing left in a folder that was moved back to drop/
 
-_MOST_PLACES = 10  # of one drop in a month, each tried again and filed beside an earlier one
+_MOST_PLACES = 9  # of one drop in a month, each tried again and filed beside an earlier one
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -95,17 +95,25 @@ def filed_name(sidecar: str, drop_id: str, again: int = 1) -> str:
 
 
 def find_filed(state: Path, user: str, sidecar: str, drop_id: str) -> Path | None:
-    """Where in done/ or failed/ (`state`) a drop was filed; None if it is not there (any more)."""
+    """Where in done/ or failed/ (`state`) a drop was filed last; None if it is not there (any more), or that cannot be seen."""
     month = state / user / month_of(drop_id)
-    places = (month / filed_name(sidecar, drop_id, again) for again in range(1, _MOST_PLACES))
-    return next((place for place in places if place.is_dir()), None)
+    places = (month / filed_name(sidecar, drop_id, again) for again in range(_MOST_PLACES, 0, -1))
+    return next((place for place in places if os.path.isdir(place)), None)
 
 
 def is_claimed(box: Layout, drop_id: str) -> bool:
-    """Whether it, or a part of it, is still in inprogress/, whoever has it. Raises OSError."""
+    """Whether it, or a part of it, is still in inprogress/, whoever has it. What is closed to us is not seen. Raises OSError."""
     with os.scandir(box.inprogress) as instances:
         folders = [Path(one.path) for one in instances]
-    return any((folder / f"{drop_id}{part}").is_dir() for folder in folders for part in ("", ".failed"))
+    return any(_is_there(folder / f"{drop_id}{part}") for folder in folders for part in ("", ".failed"))
+
+
+def _is_there(claim: Path) -> bool:
+    try:
+        os.lstat(claim)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return False
+    return True
 
 
 def create_box(path: Path, clock: Clock, users: Iterable[str] = ()) -> None:

@@ -30,7 +30,7 @@ LIMITS: dict[str, Limit] = {
     "commit": Limit(4500),  # OMERO's queue of files to verify may hold it for an hour
     "poll": Limit(120),
     "send": Limit(600),  # until its first call: opening the files
-    "deliver": Limit(180),
+    "deliver": Limit(900),
     "discard": Limit(600),  # OMERO deletes row by row
 }
 OTHERS = Limit(120)

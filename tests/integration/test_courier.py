@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from dropbox_import.daemon.channels import AT_ONCE
 from dropbox_import.daemon.courier import Courier
 from dropbox_import.daemon.post import Post
+from dropbox_import.errors import ServerUnavailable
 from dropbox_import.notify.message import Event, Message
-from dropbox_import.notify.outbox import Outbox, write_message
+from dropbox_import.notify.outbox import Kept, Outbox, write_message
 from dropbox_import.settings.model import BoxNotify, Channel, Listener, Mail, Notify, Quiet
 from dropbox_import.spool import layout
-from dropbox_import.spool.layout import Layout, create_box
+from dropbox_import.spool.layout import Layout, create_box, find_filed
 from dropbox_import.workers.protocol import Command
 from dropbox_import.workers.replies import Reply
 from tests.support.clocks import HandClock
@@ -183,10 +185,10 @@ def test_a_clock_that_jumps_gives_nothing_up(desk: Desk) -> None:
     desk.passes(60)
     desk.clock.forward(30 * 86400)
     desk.start()
-    desk.passes(5)
+    desk.passes(600, 5)  # the mail server comes up later than the daemon
     assert desk.outbox.names()[2] == []
     desk.mail.down = set()
-    desk.passes(60)
+    desk.passes(900, 5)
     assert desk.subjects() == [("jdoe@example.org", 1)]
 
 
@@ -264,6 +266,150 @@ def test_quiet_hours_collect_what_a_chat_is_to_hear(tmp_path: Path) -> None:
     assert [to for to, _ in desk.subjects()] == ["jdoe@example.org"] * 5
     desk.passes(3600, 30)
     assert desk.subjects()[-1] == ("lab-chat", 5)
+
+
+def test_a_message_whose_address_is_not_known_survives_any_outage_and_stop(desk: Desk) -> None:
+    """After days without the daemon OMERO is asked first, and nothing is given up because it is old."""
+    desk.omero_down = True
+    desk.tell("failed")
+    desk.clock.forward(10 * 86400)
+    desk.start()
+    desk.passes(2 * 86400, 600)
+    desk.omero_down = False
+    desk.start()
+    desk.passes(60)
+    assert ("jdoe@example.org", 1) in desk.subjects()
+
+
+def test_an_address_that_nobody_can_say_ends_among_the_dead_letters(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(command: Command) -> Reply:
+        return Reply(command, None, ServerUnavailable("gone"), "none", 1)
+
+    usual = desk.mail.do
+    monkeypatch.setattr(desk.mail, "do", lambda command: fails(command) if command.do == "who_is" else usual(command))
+    desk.mail.refuses = {"jdoe"}
+    desk.tell("failed")
+    desk.passes(12 * 86400, 1200)
+    messages, letters, dead = desk.outbox.names()
+    assert (messages, letters, len(dead)) == ([], [], 1)
+    assert desk.outbox.dead(dead[0]).route.to == "jdoe"
+
+
+def test_a_courier_that_hangs_with_its_volume_takes_no_way_from_the_others(desk: Desk) -> None:
+    desk.hold = True
+    for user in ("jdoe", "asmith"):
+        desk.tell(user=user)
+    desk.passes(20)
+    assert len(desk.held) == AT_ONCE
+    hanging, desk.hold = desk.held, False
+    outbox = Outbox(desk.folder / "state" / "outbox")
+    other = Courier(outbox, desk.post)
+    write_message(outbox.folder, Message("alert-begins", "a.alert-begins", at="2026-11-22T09:39:12+00:00", alert="hung", text="it hangs"))
+    for command, on_reply in hanging:  # the server has taken both, and the first courier never turns again
+        on_reply(desk.mail.do(command))
+    for _ in range(30):
+        other.turn()
+        desk.clock.forward(1.0)
+    assert ("ops@example.org", 1) in desk.subjects()
+
+
+def test_a_letter_that_was_discarded_while_it_was_sent_does_not_come_back(desk: Desk) -> None:
+    desk.hold = True
+    desk.tell()
+    desk.passes(20)
+    ((command, on_reply),) = desk.held
+    desk.outbox.discard(desk.outbox.names()[1][0])
+    desk.mail.down = {"mail"}
+    on_reply(desk.mail.do(command))
+    desk.hold, desk.mail.down = False, set()
+    desk.passes(3600, 10)
+    assert desk.outbox.names() == ([], [], [])
+    assert desk.mail.got == []
+
+
+def test_the_last_reason_is_told_and_not_the_first(desk: Desk) -> None:
+    desk.mail.down = {"mail"}
+    desk.tell()
+    desk.passes(60)
+    desk.mail.down, desk.mail.refuses = set(), {"jdoe@example.org"}
+    desk.passes(3600, 10)
+    (waiting,) = desk.outbox.names()[1]
+    assert desk.outbox.letter(waiting).why == "the mail server refused the recipient."
+
+
+def test_who_waits_for_omero_hears_nothing_of_it_when_it_is_back(desk: Desk) -> None:
+    waits = Message("waits-omero", "a-jdoe.waits-omero", at="2026-11-22T09:39:12+00:00", user="jdoe", owner="jdoe", waiting_in_all=3)
+    desk.omero_down = True
+    write_message(desk.outbox.folder, waits)
+    desk.passes(60)
+    assert len(desk.outbox.names()[0]) == 1  # no address is known
+    desk.omero_down = False
+    desk.passes(60)
+    assert desk.outbox.names() == ([], [], [])
+    assert desk.mail.got == []
+
+
+@pytest.mark.parametrize("text", [b'{"event": "done", "told": 5}', b'{"event": "done", "told": [1]}', b'{"event": "done", "told": {}}'])
+def test_whatever_lies_in_a_message_it_holds_no_other_one_up(desk: Desk, text: bytes) -> None:
+    desk.tell()
+    (desk.outbox.folder / "20261122-093912-aaaaaaaaaa.done.json").write_bytes(text)
+    desk.passes(60)
+    assert desk.subjects() == [("jdoe@example.org", 1)]
+
+
+def test_what_may_not_be_read_holds_no_other_one_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed, usual = "20261122-093912-aaaaaaaaaa.done", Outbox.message
+
+    def message(self: Outbox, name: str) -> Kept:
+        if name == closed:
+            raise PermissionError(13, "Permission denied")
+        return usual(self, name)
+
+    monkeypatch.setattr(Outbox, "message", message)
+    desk.tell()
+    (desk.outbox.folder / f"{closed}.json").write_bytes(b"{}")
+    desk.passes(60)
+    assert desk.subjects() == [("jdoe@example.org", 1)]
+
+
+def test_the_folder_of_the_last_filing_is_named(desk: Desk) -> None:
+    message = desk.tell(filed=False)
+    desk.file(message)
+    first = find_filed(desk.box.done, "jdoe", message.sidecar, message.drop)
+    assert first is not None
+    again = first.with_name(layout.filed_name(message.sidecar, message.drop, 2))
+    again.mkdir()
+    desk.passes(30)
+    assert desk.mail.got[0].messages[0].done_at == str(again)
+
+
+def test_two_boxes_that_tell_one_recipient_keep_to_one_limit(desk: Desk, tmp_path: Path) -> None:
+    other = Courier(Outbox(tmp_path / "state" / "outbox"), desk.post)
+    alert = Message("alert-begins", "a.alert-begins", at="2026-11-22T09:39:12+00:00", alert="x", text="x")
+    write_message(tmp_path / "state" / "outbox", alert)
+    desk.tell("failed")
+    for _ in range(30):
+        desk.courier.turn()
+        other.turn()
+        desk.clock.forward(1.0)
+    assert [to for to, _ in desk.subjects()].count("ops@example.org") == 1
+    for _ in range(200):
+        desk.courier.turn()
+        other.turn()
+        desk.clock.forward(1.0)
+    assert [to for to, _ in desk.subjects()].count("ops@example.org") == 2
+
+
+def test_a_run_that_is_to_end_waits_for_an_address_and_not_for_what_cannot_go(desk: Desk) -> None:
+    desk.post.hurry = True
+    desk.mail.refuses = {"jdoe@example.org"}
+    desk.tell()
+    desk.passes(3)
+    assert desk.courier.at_rest()
+    desk.hold = True
+    desk.tell(user="asmith")
+    desk.passes(2)
+    assert not desk.courier.at_rest()
 
 
 def test_with_nothing_configured_messages_are_kept_for_some_days(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
@@ -270,6 +271,35 @@ def test_a_server_that_hangs_or_dies_costs_a_bounded_time(answers: list[bytes], 
         problem = refused(notifier(mail=mail_to(port)), letter())
     assert reason in problem.sentence
     assert problem.kind == "not-delivered"
+
+
+def test_a_server_that_looks_long_through_a_mail_before_it_takes_it_gets_it_once() -> None:
+    class Slow(Sink):
+        async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+            await asyncio.sleep(2 * PATIENCE.read)
+            return await super().handle_DATA(server, session, envelope)
+
+    sink = Slow()
+    with smtp(sink) as port:
+        assert notifier(mail=mail_to(port))("send", letter()) == {}
+    assert len(sink.mails) == 1
+
+
+def test_a_recipient_in_letters_that_the_server_does_not_know_is_no_fault_of_the_server() -> None:
+    with smtp(Sink(), enable_SMTPUTF8=False) as port:
+        problem = refused(notifier(mail=mail_to(port)), letter(to="jos\u00e9@example.org"))
+    assert problem.kind == "refused"
+
+
+@pytest.mark.parametrize("url", ["json://joe:S3cret\u2100Pass@127.0.0.1:9", "json://joe:S3c]ret@127.0.0.1:9", "json://["])
+def test_an_odd_address_of_a_chat_is_told_without_its_secret(tmp_path: Path, url: str) -> None:
+    (tmp_path / "lab").write_text(url + "\n")
+    ask = notifier(channels={"lab": {"url_file": str(tmp_path / "lab")}})
+    problem = refused(ask, letter(channel="lab", to=""))
+    told = problem.sentence + json.dumps(ask("check", {}))
+    assert "S3c" not in told
+    assert "Pass" not in told
+    assert "lab" in json.dumps(ask("check", {}))
 
 
 @contextmanager

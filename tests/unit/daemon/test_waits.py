@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dropbox_import.daemon.alerts import Alert
-from dropbox_import.daemon.waits import LOOK, Waits
+from dropbox_import.daemon.waits import FILE, LOOK, Told, Waits
 from dropbox_import.errors import AccessDenied, FileBusy
 from dropbox_import.model import Waiting
 from dropbox_import.notify.message import Message
@@ -48,7 +48,11 @@ class Desk:
         self.start()
 
     def start(self) -> None:
-        self.waits = Waits(self.box, self.folder / "outbox", self.folder, lambda: self.alert, 3600.0, self.clock)
+        self.told_file = Told(self.folder / FILE)
+        self.waits = self.for_box(self.box)
+
+    def for_box(self, box: FakeBox) -> Waits:
+        return Waits(box, self.folder / "outbox", self.told_file, lambda: self.alert, 3600.0, self.clock)
 
     def passes(self, seconds: float) -> None:
         for _ in range(int(seconds / LOOK)):
@@ -122,12 +126,40 @@ def test_each_user_with_drops_hears_once_of_an_outage_of_an_hour(desk: Desk) -> 
     assert desk.told() == []
 
 
-def test_who_drops_something_during_a_long_outage_is_told_then(desk: Desk) -> None:
+def test_who_drops_something_during_a_long_outage_is_told_after_an_hour_of_their_own(desk: Desk) -> None:
     desk.alert = DOWN
     desk.passes(3700)
     desk.box.claims.found = Counter({"jdoe": 1})
-    desk.passes(60)
+    desk.passes(3000)
+    assert desk.told() == []
+    desk.passes(700)
     assert [one.user for one in desk.told()] == ["jdoe"]
+
+
+def test_a_user_with_drops_in_two_boxes_hears_of_one_outage_once(desk: Desk) -> None:
+    desk.alert = DOWN
+    desk.box.claims.found = Counter({"jdoe": 1})
+    desk.passes(3700)
+    for path in (desk.folder / "outbox").iterdir():
+        path.unlink()
+    other = FakeBox()
+    other.box = Box(path=Path("/srv/other"))
+    other.claims.found = Counter({"jdoe": 5})
+    desk.waits = desk.for_box(other)
+    desk.passes(7200)
+    assert desk.told() == []
+
+
+def test_a_restart_tells_nobody_once_more(desk: Desk) -> None:
+    desk.lies("jdoe", "run7.yaml")
+    desk.passes(3700)
+    for path in (desk.folder / "outbox").iterdir():
+        path.unlink()
+    for _ in range(3):
+        desk.box.lying = [Waiting("jdoe", "run7.yaml", "2 of 3 files are there", desk.clock.monotonic())]  # seen anew
+        desk.start()
+        desk.passes(3700)
+    assert desk.told() == []
 
 
 def test_the_next_outage_is_told_again(desk: Desk) -> None:
@@ -148,8 +180,7 @@ def test_before_the_first_look_nothing_is_known_and_nothing_forgotten(desk: Desk
     desk.box.lying.clear()
     desk.start()
     desk.passes(100)
-    kept = [json.loads(path.read_text()) for path in desk.folder.glob("told-*.json")]
-    assert kept == [["files:jdoe/run7.yaml"]]
+    assert json.loads((desk.folder / FILE).read_text()) == ["files:/srv/imports:jdoe/run7.yaml"]
 
 
 def test_a_name_that_is_not_utf8_can_be_told(desk: Desk) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropbox_import.notifier.harmless import LONGEST, harmless
+from dropbox_import.notifier.harmless import LONGEST, harmless, harmless_message
+from dropbox_import.notify.message import Message
 
 AS_THEY_ARE = (
     "a.tif",
@@ -19,9 +20,35 @@ AS_THEY_ARE = (
     "jdoe@example.org",
     "C:\\drop\\failed\\x",
     'typo.yaml:2:1: tagz: unknown key, did you mean "tags"?',
-    "OMERO at omero.example.org:4064 cannot be reached",
     "Größe 5 µm – été 日本語",
 )
+
+
+def test_trouble_may_name_the_server_that_it_is_about() -> None:
+    text = "OMERO at omero.example.org:4064 cannot be reached"
+    assert harmless(text, hosts=True) == text
+    alert = Message("alert-begins", text=text, sidecar="evil.com")
+    assert (harmless_message(alert).text, harmless_message(alert).sidecar) == (text, "evil[.]com")
+    assert harmless_message(Message("failed", text=text)).text == "OMERO at omero[.]example[.]org:4064 cannot be reached"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "evil.com",
+        "ftp.evil.com",
+        "evil.com:443",
+        "evil.zip/login",
+        "a.evil.mov/x",
+        "/evil.com/login",
+        "see evil.com.",
+        "(evil.io)",
+        "x.co,y",
+    ],
+)
+def test_a_host_alone_is_no_link_either(text: str) -> None:
+    assert harmless(text) != text
+    assert harmless(text).replace("[.]", ".") == text
 
 
 @pytest.mark.parametrize("text", AS_THEY_ARE)

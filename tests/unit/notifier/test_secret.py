@@ -19,6 +19,12 @@ from dropbox_import.notifier.secret import parts_of, without
             "chat.example.org refused *** of ***, not absolute",
         ),
         ("nonsense", "nonsense is no address", "*** is no address"),
+        (
+            "json://joe:S3cret\u2100Pass@127.0.0.1:9",
+            "netloc joe:S3cret\u2100Pass@127.0.0.1:9 is odd, S3cret\u2100Pass",
+            "netloc *** is odd, ***",
+        ),
+        ("json://joe:S3c]ret@chat.example.org/x", "no S3c]ret here", "no *** here"),
     ],
 )
 def test_every_part_of_an_address_but_its_host_is_hidden(url: str, said: str, left: str) -> None:

@@ -256,3 +256,11 @@ def test_a_wrong_file_name_has_its_own_sentence(name: str, says: str) -> None:
     with pytest.raises(SidecarInvalid) as caught:
         parse_sidecar(b"target: none", name)
     assert says in caught.value.mistakes[0].sentence
+
+
+def test_a_sidecar_is_no_way_to_send_mail_to_everybody() -> None:
+    many = ", ".join(f"a{number}@example.org" for number in range(21))
+    with pytest.raises(SidecarInvalid) as refused:
+        parse_sidecar(f"target: {{dataset: HeLa}}\nnotify: [{many}]\n".encode(), "cells.yaml")
+    (mistake,) = refused.value.mistakes
+    assert (mistake.line, mistake.sentence) == (2, "notify: 21 addresses are too many; 20 can be told")
