@@ -5,7 +5,7 @@ No regular expressions: a hostile pattern with many stars would keep them busy f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
@@ -52,6 +52,27 @@ def literal_start(pattern: str) -> str:
     text = nfc(pattern)
     ends = [at for mark in "*?[" if (at := text.find(mark)) >= 0]
     return text[: min(ends)] if ends else text
+
+
+def last_part(pattern: str, folder: str) -> str | None:
+    """What a name in `folder` ("" = where the pattern stands) must fit so that the pattern matches its path; None if no name there can."""
+    text, above = nfc(pattern), nfc(folder).split("/") if folder else []
+    parts = _parsed(text)
+    if parts[-1].star:
+        # a/** is what lies in a, not a itself.
+        return "*" if _fit(parts, above, _Part.fits) else None
+    return text.rpartition("/")[2] if _fit(parts[:-1], above, _Part.fits) else None
+
+
+def fitting(part: str, names: Iterable[str]) -> list[bool]:
+    """For each of the (composed) names whether it fits a pattern without "/": `matches` for many, where each costs next to nothing."""
+    ends = _one_star(part)
+    if ends is None:
+        (parsed,) = _parsed(nfc(part))
+        return [parsed.fits(name) for name in names]
+    before, after = ends
+    shortest = len(before) + len(after)
+    return [name.startswith(before) and name.endswith(after) and len(name) >= shortest for name in names]
 
 
 def matches(pattern: str, path: str, *, any_level: bool = False) -> bool:
