@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from dropbox_import.disk.names import nfc, same_key, shown
 from dropbox_import.intake.filed import RECORDS, Earlier, Filed, filed_folders
@@ -14,6 +15,7 @@ from dropbox_import.intake.tree import Entry, Folder, Kind, Listing, below, join
 from dropbox_import.model import ImportRequest
 
 SIDECAR_SUFFIXES = (".yaml", ".yml", ".json")
+_PATH = attrgetter("path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,13 +236,14 @@ def _by_glob(index: Index, ground: Ground, pattern: str, got: _Collecting) -> No
     # What lies in the folder of a filed drop belongs to that drop.
     others = tuple(f"{inner}/" for one in index.filed.values() if one is not ground.filed for inner in one.inner)
     for here in _candidates(index, ground.members, pattern):
-        for entry in here.matching(pattern, ground.members):
-            if others and entry.path.startswith(others):
-                continue
-            if entry.kind is Kind.FOLDER:
-                _whole(index, entry.path, got.loose, got)
-            else:
-                got.loose[entry.path] = entry
+        found: Sequence[Entry] = here.matching(pattern, ground.members)
+        if others or here.inner:
+            found = [entry for entry in found if not entry.path.startswith(others)]
+            for entry in found:
+                if entry.kind is Kind.FOLDER:
+                    _whole(index, entry.path, got.loose, got)
+            found = [entry for entry in found if entry.kind is not Kind.FOLDER]
+        got.loose.update(zip(map(_PATH, found), found, strict=True))
 
 
 def _candidates(index: Index, folder: str, pattern: str) -> Iterable[Folder]:

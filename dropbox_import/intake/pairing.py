@@ -148,10 +148,10 @@ def _share_out(wants: Mapping[str, Wanted], grounds: Mapping[str, Ground]) -> di
     # Nearly all files are asked for by one sidecar only, and nothing needs to be thought about for them one by one.
     seen, contested = set[str](), set[str](referenced)
     for want in wants.values():
-        contested |= want.files.keys() & seen
-        seen |= want.files.keys()
+        contested.update(seen.intersection(want.files))
+        seen.update(want.files)
     claims: dict[str, list[str]] = {}
-    doubtful = {sidecar: want.files.keys() & contested for sidecar, want in wants.items()}
+    doubtful = {sidecar: contested.intersection(want.files) for sidecar, want in wants.items()}
     for sidecar, want in wants.items():
         for path in doubtful[sidecar]:
             if path in want.explicit or _may_take(path, sidecar, want, referenced):
@@ -166,7 +166,9 @@ def _share_out(wants: Mapping[str, Wanted], grounds: Mapping[str, Ground]) -> di
             for sidecar in strongest:
                 disputed[sidecar][path] = tuple(other for other in strongest[: _RIVALS_KNOWN + 1] if other != sidecar)
     return {
-        sidecar: _Share(want.files.keys() - (doubtful[sidecar] - won[sidecar]) if doubtful[sidecar] else want.files.keys(), disputed[sidecar])
+        sidecar: _Share(
+            want.files.keys() - (doubtful[sidecar] - won[sidecar]) if doubtful[sidecar] else want.files.keys(), disputed[sidecar]
+        )
         for sidecar, want in wants.items()
     }
 

@@ -87,11 +87,17 @@ class Folder:
         """All names in one text, "/a.tif/b.tif/": what few of a thousand have is found by one search in it, not by a thousand questions."""
         return f"/{'/'.join(self.entries)}/"
 
-    def _with(self, mark: re.Pattern[str]) -> Iterator[Entry]:
-        """Those in whose name `mark` is found, sorted. It begins with the "/" before the name, or with a letter of it."""
-        places = [hit.start() + 1 for hit in mark.finditer(self._text)]
-        names = {self._text[self._text.rindex("/", 0, at) + 1 : self._text.index("/", at)] for at in places}
-        return map(self.entries.__getitem__, sorted(names))
+    def _with(self, *marks: re.Pattern[str]) -> tuple[Entry, ...]:
+        """Those in whose name one of the marks is found, sorted. A mark begins with the "/" before the name, or with a letter of it."""
+        text = self._text
+        places = [hit.start() + 1 for mark in marks for hit in mark.finditer(text)]
+        names = {text[text.rindex("/", 0, at) + 1 : text.index("/", at)] for at in places}
+        return tuple(map(self.entries.__getitem__, sorted(names)))
+
+    @cached_property
+    def _unusual(self) -> tuple[Entry, ...]:
+        """All that is never taken because of its own name is among these."""
+        return self._with(*UNUSUAL)
 
     @cached_property
     def sorted(self) -> tuple[Entry, ...]:
@@ -105,7 +111,7 @@ class Folder:
     @cached_property
     def texts(self) -> tuple[Entry, ...]:
         """What has the ending of a sidecar, or one that an editor may have given it."""
-        return tuple(self._with(_TEXTS))
+        return self._with(_TEXTS)
 
     @cached_property
     def inner(self) -> tuple[Entry, ...]:
@@ -119,17 +125,24 @@ class Folder:
     @cached_property
     def transfers(self) -> tuple[Entry, ...]:
         """Unfinished copies and downloads."""
-        return tuple(entry for entry in self._with(UNUSUAL) if is_transfer(entry.name))
+        return tuple(entry for entry in self._unusual if is_transfer(entry.name))
 
     @cached_property
     def takable(self) -> tuple[Entry, ...]:
         """What may be a member by its name; of folders only those that are taken as one thing. Sorted by composed name."""
         if folder_is_never_taken(self.path):
             return ()
-        never = {entry.path for entry in self._with(UNUSUAL) if is_never_taken(entry.path)}
-        never.update(entry.path for entry in self.inner if not entry.path.lower().endswith(".zarr"))
-        some = tuple(entry for entry in self.sorted if entry.path not in never) if never else self.sorted
-        return some if self._ascii else tuple(sorted(some, key=lambda entry: nfc(entry.name)))
+        return tuple(map(self.entries.__getitem__, self._takable_names))
+
+    @cached_property
+    def _takable_names(self) -> list[str]:
+        never = {entry.name for entry in self._unusual if is_never_taken(entry.path)}
+        never.update(entry.name for entry in self.inner if not entry.name.lower().endswith(".zarr"))
+        return sorted(self.entries.keys() - never if never else self.entries, key=None if self._ascii else nfc)
+
+    @cached_property
+    def _composed(self) -> list[str]:
+        return self._takable_names if self._ascii else list(map(nfc, self._takable_names))
 
     @cached_property
     def files(self) -> dict[str, Entry]:
@@ -155,14 +168,10 @@ class Folder:
         if part is None:
             return ()
         # Thousands of sidecars may each have a pattern for a few of thousands of files: those that begin so stand together.
-        names, start = self._takable_names, literal_start(part)
+        names, start = self._composed, literal_start(part)
         first = bisect_left(names, start)
         end = bisect_right(names, start, first, key=lambda name: name[: len(start)])
         return tuple(compress(self.takable[first:end], fitting(part, names[first:end])))
-
-    @cached_property
-    def _takable_names(self) -> list[str]:
-        return [nfc(entry.name) for entry in self.takable]
 
     @cached_property
     def _ascii(self) -> bool:
@@ -288,7 +297,7 @@ class _Walk:
         known = before.entries if before is not None else {}
         entries: dict[str, Entry] = {}
         kept, folders = 0, []
-        stable, moment, lstat = self.stable_ids, self.moment, os.lstat
+        stable, moment, lstat, file, new = self.stable_ids, self.moment, os.lstat, Kind.FILE, tuple.__new__
         with os.scandir(place) as found:
             for item in found:
                 name = item.name
@@ -313,16 +322,17 @@ class _Walk:
                 device, uid, links = seen.st_dev, seen.st_uid, seen.st_nlink
                 if old is None:
                     full = f"{path}/{name}" if path else name
-                    entries[name] = Entry(full, Kind.FILE, size, mtime, ctime, inode, device, uid, links, moment, moment)
+                    # Thousands of files may be new at once, and Entry(...) would take half as long again.
+                    entries[name] = new(Entry, (full, file, size, mtime, ctime, inode, device, uid, links, moment, moment))
                     continue
                 _, kind, old_size, old_mtime, old_ctime, old_inode, old_device, old_uid, old_links, since, first = old
                 if old_mtime != mtime or old_size != size or old_ctime != ctime or old_inode != inode:
                     since = moment
-                elif old_uid == uid and old_links == links and old_device == device and kind is Kind.FILE:
+                elif old_uid == uid and old_links == links and old_device == device and kind is file:
                     entries[name] = old
                     kept += 1
                     continue
-                entries[name] = Entry(old.path, Kind.FILE, size, mtime, ctime, inode, device, uid, links, since, first)
+                entries[name] = Entry(old.path, file, size, mtime, ctime, inode, device, uid, links, since, first)
         same = before is not None and kept == len(entries) == len(known)
         self.folders[path] = before if same and before is not None else Folder(path, entries)
         for _, inner, below in sorted(folders):
