@@ -23,7 +23,7 @@ from dropbox_import.model import FileFacts
 
 MAX_DEPTH = 32
 _PATTERNS_KEPT = 50  # of one folder
-_TEXTS = re.compile(r"\.(?:yaml|yml|json|txt)/", re.IGNORECASE)
+_TEXTS = re.compile(r"\.(?:yaml|yml|json|txt)/")
 _REPARSE_POINTS = sys.platform == "win32"
 _REPARSE_POINT = 0x400
 _KIND_OF_FILE, _REGULAR = 0o170000, 0o100000
@@ -88,10 +88,15 @@ class Folder:
         return f"/{'/'.join(self.entries)}/"
 
     def _with(self, *marks: re.Pattern[str]) -> tuple[Entry, ...]:
-        """Those in whose name one of the marks is found, sorted. A mark begins with the "/" before the name, or with a letter of it."""
-        text = self._text
+        """Those in whose name one of the marks is found, sorted; all, where there are letters beyond ASCII, which have cases of their own.
+
+        A mark is sought in the names in lower case; it begins with the "/" before a name, or with a letter of it.
+        """
+        if not self._ascii:
+            return self.sorted
+        text = self._lower_text
         places = [hit.start() + 1 for mark in marks for hit in mark.finditer(text)]
-        names = {text[text.rindex("/", 0, at) + 1 : text.index("/", at)] for at in places}
+        names = {self._text[text.rindex("/", 0, at) + 1 : text.index("/", at)] for at in places}
         return tuple(map(self.entries.__getitem__, sorted(names)))
 
     @cached_property
@@ -110,7 +115,7 @@ class Folder:
 
     @cached_property
     def texts(self) -> tuple[Entry, ...]:
-        """What has the ending of a sidecar, or one that an editor may have given it."""
+        """All that has the ending of a sidecar, or one that an editor may have given it, is among these."""
         return self._with(_TEXTS)
 
     @cached_property
@@ -189,7 +194,11 @@ class Folder:
 
     @cached_property
     def _lower(self) -> frozenset[str]:
-        return frozenset(self._text.lower().split("/"))
+        return frozenset(self._lower_text.split("/"))
+
+    @cached_property
+    def _lower_text(self) -> str:
+        return self._text.lower()
 
     @cached_property
     def _by_nfc(self) -> dict[str, list[Entry]]:
