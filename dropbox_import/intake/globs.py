@@ -66,13 +66,16 @@ def last_part(pattern: str, folder: str) -> str | None:
 
 def fitting(part: str, names: Iterable[str]) -> list[bool]:
     """For each of the (composed) names whether it fits a pattern without "/": `matches` for many, where each costs next to nothing."""
-    ends = _one_star(part)
-    if ends is None:
-        (parsed,) = _parsed(nfc(part))
-        return [parsed.fits(name) for name in names]
-    before, after = ends
-    shortest = len(before) + len(after)
-    return [name.startswith(before) and name.endswith(after) and len(name) >= shortest for name in names]
+    part = nfc(part)
+    if (ends := _one_star(part)) is not None:
+        before, after = ends
+        shortest = len(before) + len(after)
+        return [name.startswith(before) and name.endswith(after) and len(name) >= shortest for name in names]
+    if "*" not in part and "[" not in part:
+        places = _fixed(part)
+        return [len(name) == len(part) and all(name.startswith(letters, at) for at, letters in places) for name in names]
+    (parsed,) = _parsed(part)
+    return [parsed.fits(name) for name in names]
 
 
 def matches(pattern: str, path: str, *, any_level: bool = False) -> bool:
@@ -99,6 +102,16 @@ def _one_star(pattern: str) -> tuple[str, str] | None:
     """What stands before and after the star of a simple pattern such as *.tif, which most are."""
     before, star, after = nfc(pattern).partition("*")
     return (before, after) if star and not is_glob(before + after) and "/" not in pattern else None
+
+
+def _fixed(part: str) -> list[tuple[int, str]]:
+    """Which letters stand where, between question marks."""
+    found, at = [], 0
+    for letters in part.split("?"):
+        if letters:
+            found.append((at, letters))
+        at += len(letters) + 1
+    return found
 
 
 def _fit(pattern: Sequence[Wild], items: Sequence[str], fits: Callable[[Wild, str], bool]) -> bool:

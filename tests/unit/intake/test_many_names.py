@@ -71,7 +71,9 @@ def test_a_name_is_found_however_it_is_composed_and_pointed_out_in_another_case(
 
 
 PATTERNS = st.lists(
-    st.sampled_from(["**", "*", "a*", "*.tif", "?", "[!a]*", "a", "run", "deep", "", "\u00e4*", "a*a*"]), min_size=1, max_size=4
+    st.sampled_from(["**", "*", "a*", "*.tif", "?", "??.tif", "a?", "[!a]*", "a", "run", "deep", "", "\u00e4*", "a*a*"]),
+    min_size=1,
+    max_size=4,
 )
 
 
