@@ -21,6 +21,8 @@ IN_A_FOLDER = 1_000
 DROPS = (1_000, 10_000)
 ROUNDS = 5
 MOST = 2.0
+FIRST_FILES = 20_000
+FIRST_ROUNDS = 15
 SIDECAR = b"target: {dataset: HeLa}\n"
 
 
@@ -30,7 +32,7 @@ def run() -> list[Figure]:
     try:
         for waiting in (False, True):
             figures += _looks(folder / f"looks-{waiting}", waiting)
-        return figures + _drops(folder / "drops")
+        return figures + _first(folder / "first") + _drops(folder / "drops")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -55,8 +57,7 @@ def _looks(folder: Path, waiting: bool) -> list[Figure]:
                 intake.scan()
         per_file[size] = median(ratios["nothing changed"]) * median(bare) / size
         for name, found in ratios.items():
-            # What the sidecars ask for is worked out once.
-            figures.append(_ratio(f"{size:,} files, {what}: {name}, scan / walk", found, not (waiting and name == "first scan")))
+            figures.append(_ratio(f"{size:,} files, {what}: {name}, scan / walk", found))
         figures.append(Figure("  microseconds of the bare walk for a file", f"{median(bare) / size * 1e6:.1f}"))
         shutil.rmtree(box.path)
     growth = per_file[SIZES[-1]] / per_file[SIZES[0]]
@@ -65,8 +66,25 @@ def _looks(folder: Path, waiting: bool) -> list[Figure]:
     return figures
 
 
-def _ratio(what: str, values: list[float], judged: bool) -> Figure:
-    return Figure(what, spread(values), f"at most {MOST:g}", median(values) <= MOST) if judged else Figure(what, spread(values))
+def _first(folder: Path) -> list[Figure]:
+    """What the sidecars ask for is worked out once, in the first scan after a start: the fewer files to a sidecar, the more of it."""
+    figures: list[Figure] = []
+    for in_a_folder, equal in ((IN_A_FOLDER, False), (FIRST_FILES // 100, False), (FIRST_FILES // 100, True)):
+        box = _box(folder / f"{in_a_folder}-{equal}")
+        _fill(box.path / "drop" / "jdoe", FIRST_FILES, True, in_a_folder, equal)
+        found: list[float] = []
+        for _ in range(FIRST_ROUNDS):
+            bare = _took(partial(walk, str(box.path / "drop")))
+            found.append(_took(Intake(box, SystemClock()).scan) / bare)
+        shutil.rmtree(box.path)
+        texts = "equal texts" if equal else "each with a text of its own"
+        what = f"first scan, {FIRST_FILES:,} files, in each of {FIRST_FILES // in_a_folder} folders a sidecar with a pattern that waits"
+        figures.append(_ratio(f"{what}, {texts}: scan / walk", found))
+    return figures
+
+
+def _ratio(what: str, values: list[float]) -> Figure:
+    return Figure(what, spread(values), f"at most {MOST:g}", median(values) <= MOST)
 
 
 def _drops(folder: Path) -> list[Figure]:
@@ -101,13 +119,14 @@ def _box(folder: Path) -> Box:
     return Box(path=folder, quiet_period=0.0)
 
 
-def _fill(home: Path, files: int, waiting: bool) -> None:
-    for begin in range(0, files, IN_A_FOLDER):
-        run = home / f"run{begin // IN_A_FOLDER:04}"
+def _fill(home: Path, files: int, waiting: bool, in_a_folder: int = IN_A_FOLDER, equal: bool = True) -> None:
+    for begin in range(0, files, in_a_folder):
+        run = home / f"run{begin // in_a_folder:04}"
         run.mkdir()
         if waiting:
-            (run / "late.yaml").write_bytes(SIDECAR + b"files: {include: ['*.tif', late.tif]}\n")
-        for number in range(min(IN_A_FOLDER, files - begin)):
+            said = SIDECAR if equal else f"target: {{dataset: {run.name}}}\n".encode()
+            (run / "late.yaml").write_bytes(said + b"files: {include: ['*.tif', late.tif]}\n")
+        for number in range(min(in_a_folder, files - begin)):
             os.close(os.open(run / f"image_{number:05}.tif", os.O_CREAT | os.O_WRONLY))
 
 

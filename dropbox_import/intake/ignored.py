@@ -44,6 +44,15 @@ def _may_be(name: str) -> bool:
     return name[:1] in _BEGINNINGS or name[-1:] == "~" or name.rpartition(".")[2].lower() in _ENDINGS or not name.isascii()
 
 
+# The same for many names at once, see `tree.Folder`: where in "/a.tif/b.tif/", in lower case, one of these may stand. Each of the three
+# begins with one fixed letter, so that a search leaps from one such letter to the next; as one expression they take much longer.
+UNUSUAL = (
+    re.compile(f"/[{re.escape(''.join(_BEGINNINGS))}]"),
+    re.compile("~/"),
+    re.compile(rf"\.(?:{'|'.join(map(re.escape, sorted(_ENDINGS)))})/"),
+)
+
+
 def is_litter(name: str) -> bool:
     """Left by a desktop or storage system, of no worth to anybody."""
     return _may_be(name) and _IS_LITTER.match(name) is not None
@@ -57,7 +66,7 @@ def is_transfer(name: str) -> bool:
 def is_never_taken(path: str) -> bool:
     """True if a part of the '/'-separated path has a name that is never taken. The hidden files of a *.zarr are its data."""
     folder, slash, name = path.rpartition("/")
-    if slash and _folder_is_never_taken(folder):
+    if slash and folder_is_never_taken(folder):
         return True
     return _may_be(name) and _IS_NEVER.match(name) is not None and not (name in _ZARR_OWN and in_zarr(path))
 
@@ -68,5 +77,6 @@ def in_zarr(path: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _folder_is_never_taken(folder: str) -> bool:
+def folder_is_never_taken(folder: str) -> bool:
+    """True if nothing in it is ever taken."""
     return any(_IS_NEVER.match(part) for part in folder.split("/"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from dropbox_import.disk.names import nfc, same_key, shown
 from dropbox_import.intake.filed import RECORDS, Earlier, Filed, filed_folders
@@ -14,6 +15,7 @@ from dropbox_import.intake.tree import Entry, Folder, Kind, Listing, below, join
 from dropbox_import.model import ImportRequest
 
 SIDECAR_SUFFIXES = (".yaml", ".yml", ".json")
+_PATH = attrgetter("path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +48,18 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a sidecar asks for: paths below the user's folder. `explicit` were named without a wildcard, `by_stem` and
-    `by_glob` are the others; `folders` are members from top to bottom."""
+    """What a sidecar asks for: paths below the user's folder. `files` are all, of which `explicit` were named without a wildcard,
+    and the others found by the sidecar's stem (`by_stem`) or by a pattern; `folders` are members from top to bottom."""
 
-    explicit: frozenset[str] = frozenset()
-    by_stem: frozenset[str] = frozenset()
-    by_glob: frozenset[str] = frozenset()
+    files: Mapping[str, Entry] = field(default_factory=dict)
+    explicit: AbstractSet[str] = frozenset()
+    by_stem: bool = False
     folders: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     transfers: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     deep: bool = False
-
-    @property
-    def all(self) -> frozenset[str]:
-        return self.explicit | self.by_stem | self.by_glob
 
 
 class Index:
@@ -86,9 +84,9 @@ class Index:
         here = self.listing.folders.get(folder)
         if here is None:
             return None
-        found = (here.by_nfc if key is nfc else here.by_key).get(parts[0], [])
+        found = (here.named if key is nfc else here.named_like)(parts[0])
         if len(parts) == 1:
-            return found[0] if found else None
+            return next(iter(found), None)
         inside = (self._find(entry.path, parts[1:], key) for entry in found if entry.kind is Kind.FOLDER)
         return next((entry for entry in inside if entry is not None), None)
 
@@ -158,8 +156,8 @@ def _excluded(path: str, folder: str, patterns: tuple[str, ...]) -> bool:
 
 @dataclass(slots=True)
 class _Collecting:
-    explicit: set[str] = field(default_factory=set)
-    loose: set[str] = field(default_factory=set)
+    explicit: dict[str, Entry] = field(default_factory=dict)
+    loose: dict[str, Entry] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     transfers: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -183,12 +181,10 @@ def wanted(index: Index, ground: Ground, request: ImportRequest, sidecars: Abstr
     for path in folders:
         _whole(index, path, got.loose if by_stem else got.explicit, got)
     _leave_out(index, folder, request, sidecars, got)
-    got.loose -= got.explicit
-    loose = frozenset(got.loose)
     return Wanted(
-        explicit=frozenset(got.explicit),
-        by_stem=loose if by_stem else frozenset(),
-        by_glob=frozenset() if by_stem else loose,
+        files={**got.loose, **got.explicit} if got.explicit else got.loose,
+        explicit=got.explicit.keys(),
+        by_stem=by_stem,
         folders=folders,
         references=_references(index, ground, request, got),
         transfers=tuple(got.transfers),
@@ -203,11 +199,11 @@ def _by_stem(index: Index, ground: Ground, got: _Collecting) -> None:
         if entry.kind is Kind.FOLDER:
             continue
         if entry.kind is Kind.FILE and nfc(entry.name) == nfc(ground.name):
-            got.explicit.add(entry.path)
+            got.explicit[entry.path] = entry
         elif is_transfer(entry.name):
             got.transfers.append(entry.path)
         elif not is_never_taken(entry.path):
-            got.loose.add(entry.path)
+            got.loose[entry.path] = entry
 
 
 def _by_name(index: Index, ground: Ground, name: str, got: _Collecting, sidecars: AbstractSet[str]) -> None:
@@ -228,7 +224,7 @@ def _by_name(index: Index, ground: Ground, name: str, got: _Collecting, sidecars
     elif entry.path in index.records:
         got.problems.append(Problem(f'"{shown(name)}" is a record of a drop that was filed before.', "Name only your own files.", name))
     elif entry.kind is not Kind.FOLDER:
-        got.explicit.add(entry.path)
+        got.explicit[entry.path] = entry
 
 
 def _is_elsewhere(name: str, elsewhere: frozenset[str]) -> bool:
@@ -240,13 +236,14 @@ def _by_glob(index: Index, ground: Ground, pattern: str, got: _Collecting) -> No
     # What lies in the folder of a filed drop belongs to that drop.
     others = tuple(f"{inner}/" for one in index.filed.values() if one is not ground.filed for inner in one.inner)
     for here in _candidates(index, ground.members, pattern):
-        for entry in here.matching(pattern, ground.members):
-            if others and entry.path.startswith(others):
-                continue
-            if entry.kind is Kind.FOLDER:
-                _whole(index, entry.path, got.loose, got)
-            else:
-                got.loose.add(entry.path)
+        found: Sequence[Entry] = here.matching(pattern, ground.members)
+        if others or here.inner:
+            found = [entry for entry in found if not entry.path.startswith(others)]
+            for entry in found:
+                if entry.kind is Kind.FOLDER:
+                    _whole(index, entry.path, got.loose, got)
+            found = [entry for entry in found if entry.kind is not Kind.FOLDER]
+        got.loose.update(zip(map(_PATH, found), found, strict=True))
 
 
 def _candidates(index: Index, folder: str, pattern: str) -> Iterable[Folder]:
@@ -263,7 +260,7 @@ def _candidates(index: Index, folder: str, pattern: str) -> Iterable[Folder]:
     return (here,) if here is not None else ()
 
 
-def _whole(index: Index, folder: str, into: set[str], got: _Collecting) -> None:
+def _whole(index: Index, folder: str, into: dict[str, Entry], got: _Collecting) -> None:
     for here in index.listing.folders_below(folder):
         got.transfers.extend(entry.path for entry in here.transfers)
         into.update(here.files)
@@ -273,18 +270,20 @@ def _leave_out(index: Index, folder: str, request: ImportRequest, sidecars: Abst
     exclude = request.files.exclude
     if exclude:
         named = {*(request.files.include or ()), *request.files.expect.size, *request.files.expect.sha256}
-        for path in sorted(got.explicit | got.loose):
+        for path in sorted(got.explicit.keys() | got.loose.keys()):
             if _excluded(path, folder, exclude):
-                got.explicit.discard(path)
-                got.loose.discard(path)
+                got.explicit.pop(path, None)
+                got.loose.pop(path, None)
                 if (name := below(folder, path)) in named:
                     got.problems.append(
                         Problem(f'"{shown(name)}" is named and excluded at once.', 'Change "exclude", or leave the name out.', name)
                     )
     got.transfers[:] = [path for path in dict.fromkeys(got.transfers) if not (exclude and _excluded(path, folder, exclude))]
-    # There may be more sidecars than this one has files.
-    got.loose = {path for path in got.loose if path not in sidecars and path not in index.records}
-    got.explicit = {path for path in got.explicit if path not in index.records}
+    # There may be more sidecars than this one has files; `&` goes through the fewer ones.
+    for path in (got.loose.keys() & sidecars) | (got.loose.keys() & index.records):
+        del got.loose[path]
+    for path in got.explicit.keys() & index.records:
+        del got.explicit[path]
 
 
 def _references(index: Index, ground: Ground, request: ImportRequest, got: _Collecting) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from dropbox_import.disk.names import shown
 from dropbox_import.intake.filed import Earlier, told
 from dropbox_import.intake.ignored import in_zarr, is_litter, is_never_taken
 from dropbox_import.intake.members import SIDECAR_SUFFIXES, Ground, Index, Problem, Wanted, filed_ground, ground_of, member_folders, wanted
-from dropbox_import.intake.tree import Entry, Kind, Listing, below, join
+from dropbox_import.intake.tree import Entry, Folder, Kind, Listing, below, join
 from dropbox_import.model import ImportRequest
 
 # A sidecar that was saved by an editor which adds its own ending is looked at too, so that its author is told.
@@ -135,7 +135,7 @@ def _folders_above(path: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    mine: frozenset[str]
+    mine: AbstractSet[str]
     disputed: Mapping[str, tuple[str, ...]]
 
 
@@ -145,21 +145,32 @@ def _share_out(wants: Mapping[str, Wanted], grounds: Mapping[str, Ground]) -> di
     for sidecar, want in wants.items():
         for path in want.references:
             referenced.setdefault(path, set()).add(sidecar)
+    # Nearly all files are asked for by one sidecar only, and nothing needs to be thought about for them one by one.
+    seen, contested = set[str](), set[str](referenced)
+    for want in wants.values():
+        contested.update(seen.intersection(want.files))
+        seen.update(want.files)
     claims: dict[str, list[str]] = {}
+    doubtful = {sidecar: contested.intersection(want.files) for sidecar, want in wants.items()}
     for sidecar, want in wants.items():
-        for path in want.all:
+        for path in doubtful[sidecar]:
             if path in want.explicit or _may_take(path, sidecar, want, referenced):
                 claims.setdefault(path, []).append(sidecar)
-    mine: dict[str, set[str]] = {sidecar: set() for sidecar in wants}
+    won: dict[str, set[str]] = {sidecar: set() for sidecar in wants}
     disputed: dict[str, dict[str, tuple[str, ...]]] = {sidecar: {} for sidecar in wants}
     for path, claimants in claims.items():
         strongest = claimants if len(claimants) == 1 else _strongest(path, claimants, wants, grounds)
         if len(strongest) == 1:
-            mine[strongest[0]].add(path)
+            won[strongest[0]].add(path)
         else:
             for sidecar in strongest:
                 disputed[sidecar][path] = tuple(other for other in strongest[: _RIVALS_KNOWN + 1] if other != sidecar)
-    return {sidecar: _Share(frozenset(mine[sidecar]), disputed[sidecar]) for sidecar in wants}
+    return {
+        sidecar: _Share(
+            want.files.keys() - (doubtful[sidecar] - won[sidecar]) if doubtful[sidecar] else want.files.keys(), disputed[sidecar]
+        )
+        for sidecar, want in wants.items()
+    }
 
 
 def _may_take(path: str, sidecar: str, want: Wanted, referenced: Mapping[str, set[str]]) -> bool:
@@ -173,7 +184,7 @@ def _strongest(path: str, claimants: list[str], wants: Mapping[str, Wanted], gro
     explicit = [sidecar for sidecar in claimants if path in wants[sidecar].explicit]
     if explicit:
         return explicit
-    if all(path in wants[sidecar].by_stem for sidecar in claimants):
+    if all(wants[sidecar].by_stem for sidecar in claimants):
         # run7.yaml and run7.ome.yaml: the second speaks for run7.ome.tif.
         longest = max(len(grounds[sidecar].name) for sidecar in claimants)
         return [sidecar for sidecar in claimants if len(grounds[sidecar].name) == longest]
@@ -194,7 +205,7 @@ def _pair(index: Index, one: _Recognised, request: ImportRequest, want: Wanted, 
         one.entry,
         request,
         ground,
-        members=_entries(listing, sorted(share.mine)),
+        members=tuple(map(want.files.__getitem__, sorted(share.mine))),
         references=_entries(listing, want.references),
         whole_folders=_whole_folders(listing, want, share.mine),
         missing=want.missing,
@@ -228,10 +239,14 @@ def _whole_folders(listing: Listing, want: Wanted, mine: AbstractSet[str]) -> tu
     for folder in sorted(want.folders, key=len):
         if any(folder.startswith(f"{above}/") for above in found):
             continue
-        inside = list(listing.below(folder))
-        if any(entry.path in mine for entry in inside) and all(_goes_along(entry, mine) for entry in inside):
+        inside = list(listing.folders_below(folder))
+        if all(_is_wholly(here, mine) for here in inside) and any(not mine.isdisjoint(here.files) for here in inside):
             found.append(folder)
     return tuple(sorted(found))
+
+
+def _is_wholly(here: Folder, mine: AbstractSet[str]) -> bool:
+    return here.files.keys() <= mine and all(_goes_along(entry, mine) for entry in here.others)
 
 
 def _goes_along(entry: Entry, mine: AbstractSet[str]) -> bool:

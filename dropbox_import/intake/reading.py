@@ -53,6 +53,7 @@ class Reader:
         self._earlier: dict[str, tuple[Hashable, Earlier | None]] = {}
         self._sums: dict[str, tuple[Hashable, str]] = {}
         self._faults: dict[str, Hashable] = {}
+        self._texts: dict[tuple[str, bool], ImportRequest] = {}  # of one scan
         self.unsettled = False  # something could not be read, and is to be asked for again though it has not changed
 
     def ask(self, entry: Entry) -> Asked | None:
@@ -84,7 +85,8 @@ class Reader:
         return self._readings[path]
 
     def forget_all_but(self, is_there: Callable[[str], object]) -> None:
-        """Keep only what still exists."""
+        """The end of a scan that asked: keep only what still exists."""
+        self._texts.clear()
         for known in (self._readings, self._sums, self._faults, self._earlier):
             for path in [path for path in known if is_there(path) is None]:
                 del known[path]
@@ -151,9 +153,19 @@ class Reader:
         if after.print != mark:
             return Reading(mark, trouble="it is still being written")
         try:
-            return Reading(mark, digest, request=sidecar.parse_sidecar(data, entry.name, defaults=self._defaults))
+            return Reading(mark, digest, request=self._parsed(entry.name, data, digest if verdict.is_sidecar else ""))
         except SidecarInvalid as error:
             return Reading(mark, digest, error=error)
+
+    def _parsed(self, name: str, data: bytes, digest: str) -> ImportRequest:
+        """Programs write the same text for hundreds of drops, and it is parsed once in a scan. `digest` "": its name is a mistake."""
+        text = (digest, name.lower().endswith(".json"))
+        request = self._texts.get(text)
+        if request is None:
+            request = sidecar.parse_sidecar(data, name, defaults=self._defaults)
+            if digest and not request.notices:  # they say the name of the file
+                self._texts[text] = request
+        return request
 
     def _sum(self, path: str) -> str:
         fd = open_below(self.base, path)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from functools import cached_property
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
 from dropbox_import.disk.names import nfc, same_key
 from dropbox_import.disk.paths import for_system
-from dropbox_import.intake.globs import literal_start, matches
-from dropbox_import.intake.ignored import is_never_taken, is_transfer
+from dropbox_import.intake.globs import fitting, last_part, literal_start
+from dropbox_import.intake.ignored import UNUSUAL, folder_is_never_taken, is_never_taken, is_transfer
 from dropbox_import.intake.tracker import NEVER, Moment
 from dropbox_import.model import FileFacts
 
 MAX_DEPTH = 32
 _PATTERNS_KEPT = 50  # of one folder
+_TEXTS = re.compile(r"\.(?:yaml|yml|json|txt)/")
 _REPARSE_POINTS = sys.platform == "win32"
 _REPARSE_POINT = 0x400
 _KIND_OF_FILE, _REGULAR = 0o170000, 0o100000
@@ -80,59 +83,129 @@ class Folder:
         self._matching: dict[tuple[str, str], tuple[Entry, ...]] = {}
 
     @cached_property
+    def _text(self) -> str:
+        """All names in one text, "/a.tif/b.tif/": what few of a thousand have is found by one search in it, not by a thousand questions."""
+        return f"/{'/'.join(self.entries)}/"
+
+    def _with(self, *marks: re.Pattern[str]) -> tuple[Entry, ...]:
+        """Those in whose name one of the marks is found, sorted; all, where there are letters beyond ASCII, which have cases of their own.
+
+        A mark is sought in the names in lower case; it begins with the "/" before a name, or with a letter of it.
+        """
+        if not self._ascii:
+            return self.sorted
+        text = self._lower_text
+        places = [hit.start() + 1 for mark in marks for hit in mark.finditer(text)]
+        names = {self._text[text.rindex("/", 0, at) + 1 : text.index("/", at)] for at in places}
+        return tuple(map(self.entries.__getitem__, sorted(names)))
+
+    @cached_property
+    def _unusual(self) -> tuple[Entry, ...]:
+        """All that is never taken because of its own name is among these."""
+        return self._with(*UNUSUAL)
+
+    @cached_property
     def sorted(self) -> tuple[Entry, ...]:
         return tuple(map(self.entries.__getitem__, sorted(self.entries)))
 
     @cached_property
     def odd(self) -> tuple[Entry, ...]:
         """What is neither a file nor a folder that was looked into."""
-        return tuple(entry for entry in self.sorted if entry.kind not in (Kind.FILE, Kind.FOLDER))
+        return tuple(entry for entry in self._no_files if entry.kind is not Kind.FOLDER)
 
     @cached_property
     def texts(self) -> tuple[Entry, ...]:
-        """What has the ending of a sidecar, or one that an editor may have given it."""
-        return tuple(entry for name, entry in self.entries.items() if name.lower().endswith((".yaml", ".yml", ".json", ".txt")))
+        """All that has the ending of a sidecar, or one that an editor may have given it, is among these."""
+        return self._with(_TEXTS)
 
     @cached_property
     def inner(self) -> tuple[Entry, ...]:
-        return tuple(entry for entry in self.sorted if entry.kind is Kind.FOLDER)
+        return tuple(entry for entry in self._no_files if entry.kind is Kind.FOLDER)
+
+    @cached_property
+    def _no_files(self) -> list[Entry]:
+        file = Kind.FILE
+        return sorted(entry for entry in self.entries.values() if entry.kind is not file)
 
     @cached_property
     def transfers(self) -> tuple[Entry, ...]:
         """Unfinished copies and downloads."""
-        return tuple(entry for entry in self.sorted if is_transfer(entry.name))
+        return tuple(entry for entry in self._unusual if is_transfer(entry.name))
 
     @cached_property
     def takable(self) -> tuple[Entry, ...]:
-        """What may be a member by its name; of folders only those that are taken as one thing."""
-        seen = (entry for entry in self.sorted if not is_never_taken(entry.path))
-        return tuple(entry for entry in seen if entry.kind is not Kind.FOLDER or entry.path.lower().endswith(".zarr"))
+        """What may be a member by its name; of folders only those that are taken as one thing. Sorted by composed name."""
+        if folder_is_never_taken(self.path):
+            return ()
+        return tuple(map(self.entries.__getitem__, self._takable_names))
 
     @cached_property
-    def files(self) -> tuple[str, ...]:
-        """The paths of the members that a folder has which is one from top to bottom."""
-        return tuple(entry.path for entry in self.takable if entry.kind is not Kind.FOLDER and not is_transfer(entry.name))
+    def _takable_names(self) -> list[str]:
+        never = {entry.name for entry in self._unusual if is_never_taken(entry.path)}
+        never.update(entry.name for entry in self.inner if not entry.name.lower().endswith(".zarr"))
+        return sorted(self.entries.keys() - never if never else self.entries, key=None if self._ascii else nfc)
+
+    @cached_property
+    def _composed(self) -> list[str]:
+        return self._takable_names if self._ascii else list(map(nfc, self._takable_names))
+
+    @cached_property
+    def files(self) -> dict[str, Entry]:
+        """By path, what is a member where the folder is one from top to bottom."""
+        folder = Kind.FOLDER
+        return {entry.path: entry for entry in self.takable if entry.kind is not folder}
+
+    @cached_property
+    def others(self) -> tuple[Entry, ...]:
+        """What is not in `files`."""
+        return tuple(entry for entry in self.sorted if entry.path not in self.files) if len(self.files) < len(self.entries) else ()
 
     def matching(self, pattern: str, seen_from: str) -> tuple[Entry, ...]:
         """What of `takable` the pattern matches, paths counted from the folder `seen_from`."""
         known = self._matching.get((pattern, seen_from))
         if known is None:
-            simple = self.path == seen_from
-            start = literal_start(pattern) if simple and "**" not in pattern else ""
-            some = self._beginning(start) if start else self.takable
-            known = tuple(entry for entry in some if matches(pattern, below(seen_from, entry.path)))
+            known = self._fitting(last_part(pattern, below(seen_from, self.path)))
             if len(self._matching) < _PATTERNS_KEPT:
                 self._matching[pattern, seen_from] = known
         return known
 
+    def _fitting(self, part: str | None) -> tuple[Entry, ...]:
+        if part is None:
+            return ()
+        # Thousands of sidecars may each have a pattern for a few of thousands of files: those that begin so stand together.
+        names, start = self._composed, literal_start(part)
+        first = bisect_left(names, start)
+        end = bisect_right(names, start, first, key=lambda name: name[: len(start)])
+        return tuple(compress(self.takable[first:end], fitting(part, names[first:end])))
+
     @cached_property
-    def by_nfc(self) -> dict[str, list[Entry]]:
-        """By name, however its letters are composed."""
+    def _ascii(self) -> bool:
+        return self._text.isascii()
+
+    def named(self, name: str) -> Iterable[Entry]:
+        """What has this composed name, however its letters are composed here."""
+        if self._ascii:
+            return (self.entries[name],) if name in self.entries else ()
+        return self._by_nfc.get(name, ())
+
+    def named_like(self, key: str) -> Iterable[Entry]:
+        """What has this name by `same_key`, where upper and lower case are one."""
+        return self._by_key.get(key, ()) if not self._ascii or key in self._lower else ()
+
+    @cached_property
+    def _lower(self) -> frozenset[str]:
+        return frozenset(self._lower_text.split("/"))
+
+    @cached_property
+    def _lower_text(self) -> str:
+        return self._text.lower()
+
+    @cached_property
+    def _by_nfc(self) -> dict[str, list[Entry]]:
         return _grouped(self.entries, nfc)
 
     @cached_property
-    def by_key(self) -> dict[str, list[Entry]]:
-        """By name, where upper and lower case are one."""
+    def _by_key(self) -> dict[str, list[Entry]]:
         return _grouped(self.entries, same_key)
 
     @cached_property
@@ -143,22 +216,6 @@ class Folder:
             for stem in stems(nfc(name)):
                 found.setdefault(stem, []).append(self.entries[name])
         return found
-
-    @cached_property
-    def _by_name(self) -> list[tuple[str, Entry]]:
-        return sorted(((nfc(entry.name), entry) for entry in self.takable), key=_first)
-
-    def _beginning(self, letters: str) -> Iterator[Entry]:
-        """Those whose (composed) name begins so: thousands of sidecars may each have a pattern for a few of thousands of files."""
-        names = self._by_name
-        at = bisect_left(names, letters, key=_first)
-        while at < len(names) and names[at][0].startswith(letters):
-            yield names[at][1]
-            at += 1
-
-
-def _first(pair: tuple[str, Entry]) -> str:
-    return pair[0]
 
 
 def _grouped(entries: dict[str, Entry], key: Callable[[str], str]) -> dict[str, list[Entry]]:
@@ -249,7 +306,7 @@ class _Walk:
         known = before.entries if before is not None else {}
         entries: dict[str, Entry] = {}
         kept, folders = 0, []
-        stable, moment, lstat = self.stable_ids, self.moment, os.lstat
+        stable, moment, lstat, file, new = self.stable_ids, self.moment, os.lstat, Kind.FILE, tuple.__new__
         with os.scandir(place) as found:
             for item in found:
                 name = item.name
@@ -274,16 +331,17 @@ class _Walk:
                 device, uid, links = seen.st_dev, seen.st_uid, seen.st_nlink
                 if old is None:
                     full = f"{path}/{name}" if path else name
-                    entries[name] = Entry(full, Kind.FILE, size, mtime, ctime, inode, device, uid, links, moment, moment)
+                    # Thousands of files may be new at once, and Entry(...) would take half as long again.
+                    entries[name] = new(Entry, (full, file, size, mtime, ctime, inode, device, uid, links, moment, moment))
                     continue
                 _, kind, old_size, old_mtime, old_ctime, old_inode, old_device, old_uid, old_links, since, first = old
                 if old_mtime != mtime or old_size != size or old_ctime != ctime or old_inode != inode:
                     since = moment
-                elif old_uid == uid and old_links == links and old_device == device and kind is Kind.FILE:
+                elif old_uid == uid and old_links == links and old_device == device and kind is file:
                     entries[name] = old
                     kept += 1
                     continue
-                entries[name] = Entry(old.path, Kind.FILE, size, mtime, ctime, inode, device, uid, links, since, first)
+                entries[name] = Entry(old.path, file, size, mtime, ctime, inode, device, uid, links, since, first)
         same = before is not None and kept == len(entries) == len(known)
         self.folders[path] = before if same and before is not None else Folder(path, entries)
         for _, inner, below in sorted(folders):

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dropbox_import import sidecar
 from dropbox_import.intake.tracker import Moment
 from dropbox_import.intake.tree import Entry, Listing, look
+from dropbox_import.model import ImportRequest
+from tests.integration.intake_help import Desk, T
 
 # None: the file is not there. A number: with that content and time, written anew if it is another one than before.
 histories = st.lists(st.none() | st.integers(0, 2), min_size=1, max_size=15)
@@ -108,3 +112,51 @@ def test_a_folder_that_could_not_be_looked_into_is_looked_into_again(tmp_path: P
     after = look(tmp_path, stable_ids=True, moment=Moment(3), last=during)
     assert not after.is_like(during)
     assert after.get("run/a.tif") is not None
+
+
+def test_programs_that_write_one_text_for_many_drops_have_it_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(tmp_path / "box")
+    parsed: list[str] = []
+    real = sidecar.parse_sidecar
+
+    def counting(data: bytes, name: str, **more: Any) -> ImportRequest:
+        parsed.append(name)
+        return real(data, name, **more)
+
+    monkeypatch.setattr(sidecar, "parse_sidecar", counting)
+    for number in range(20):
+        desk.save(f"image{number}.tif")
+        desk.save(f"image{number}.yaml", T)
+    desk.save("other.tif")
+    desk.save("other.yaml", "target: {dataset: Other}\n")
+    ready = desk.settled().ready
+    assert len(parsed) == 2
+    assert {one.sidecar.path: one.request.target.dataset.name for one in ready if one.request and one.request.target.dataset} == {
+        "other.yaml": "Other",
+        **{f"image{number}.yaml": "HeLa" for number in range(20)},
+    }
+    desk.save("new.tif")
+    desk.save("new.yaml", T)
+    assert len(desk.settled().ready) == 22
+    assert len(parsed) == 3
+
+
+def test_what_a_text_gives_under_one_name_is_not_what_it_gives_under_every_name(tmp_path: Path) -> None:
+    """Beside a good sidecar: the same text under wrong names, as JSON, and with letters about which each file has its own notice."""
+    desk = Desk(tmp_path / "box")
+    old = "target: {dataset: M\u00e4use}\n".encode("cp1252")
+    for name, text in (("a.yaml", T.encode()), ("a.json", T.encode()), ("b.yaml.txt", T.encode()), ("omero.yml", T.encode())):
+        desk.save(name, text)
+    for name in ("c.yaml", "d.yaml"):
+        desk.save(name, old)
+        desk.save(f"{name[0]}.tif")
+    found = {one.sidecar.path: one for one in desk.settled().ready}
+    told = {path: str(one.mistakes[0]) for path, one in found.items() if one.mistakes}
+    assert told.keys() == {"a.json", "b.yaml.txt", "omero.yml"}
+    assert ".txt" in told["b.yaml.txt"]
+    assert "not supported yet" in told["omero.yml"]
+    assert "JSON" in told["a.json"]
+    for name in ("c.yaml", "d.yaml"):
+        request = found[name].request
+        assert request is not None
+        assert name in request.notices[0]
