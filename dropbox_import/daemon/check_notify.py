@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dropbox_import.daemon.check_omero import ask_one
+from dropbox_import.daemon.beside import worker_beside
 from dropbox_import.daemon.check_secrets import check_ca_file, check_secret_file
 from dropbox_import.daemon.findings import Finding, me
-from dropbox_import.daemon.notifier_config import MAIL_CREDENTIAL, credential_file, mail_password_file, notifier_config
+from dropbox_import.daemon.notifier_config import MAIL_CREDENTIAL, credential_file, mail_password_file
 from dropbox_import.errors import DropboxImportError
 from dropbox_import.settings import Mail, Settings
 
@@ -78,9 +78,9 @@ def check_notify_files(settings: Settings, environment: Mapping[str, str] | None
 
 
 def ask_notifier(settings: Settings) -> dict[str, Any]:
-    """Let a notifier worker look at its configuration, and end it."""
-    hint = "Look at the load of this machine."
-    return ask_one(settings, "notifier", lambda _own: notifier_config(settings, settings.instance), PATIENCE, hint)
+    """Let a notifier worker look at addresses, secrets and texts, and end it. Nothing is sent."""
+    with worker_beside(settings, "notifier") as ask:
+        return ask("check", patience=PATIENCE)
 
 
 def _concerns(told: str, about: str) -> bool:

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import socket
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from dropbox_import.clock import SystemClock
+from dropbox_import.daemon.beside import worker_beside
 from dropbox_import.daemon.findings import Finding
-from dropbox_import.daemon.service import importer_config
-from dropbox_import.disk import files as disk
-from dropbox_import.errors import DropboxImportError, ServerUnavailable
+from dropbox_import.errors import DropboxImportError
 from dropbox_import.settings import Settings
-from dropbox_import.workers.dispatcher import Workers
-from dropbox_import.workers.protocol import Command, Role
 
 # Longer than the worker's own limits for connecting and logging in, so that its better sentence comes first.
 PATIENCE = 120.0
@@ -112,43 +106,5 @@ def check_omero(settings: Settings, ask: Callable[[Settings], Mapping[str, Any]]
 
 def ask_worker(settings: Settings) -> dict[str, Any]:
     """Let an importer worker log in, and end it."""
-    return ask_one(
-        settings,
-        "importer",
-        lambda own: {**importer_config(settings, settings.instance), "sessions_dir": str(own / "sessions")},
-        PATIENCE,
-        "Look at the load of the OMERO server and at the network.",
-    )
-
-
-def ask_one(settings: Settings, role: Role, config: Callable[[Path], Mapping[str, Any]], patience: float, hint: str) -> dict[str, Any]:
-    """Start a worker of that role, have it do `check`, and end it. `config(folder)` makes the arguments of its `configure`; the folder
-    is its own and is gone afterwards. Raises what the worker answers, and ServerUnavailable with `hint` after `patience` seconds."""
-    clock = SystemClock()
-    # A folder of its own: workers that are found in the daemon's would be taken for orphans and ended.
-    own = Path(tempfile.gettempdir()) / f"dropbox-import-check-{clock.token_bits(50):013x}"
-    disk.make_dir(own, 0o700)
-    try:
-        made = config(own)
-        workers = Workers(settings.workers, own, clock, importer_config=made, notifier_config=made)
-        try:
-            reply = workers.submit(role, Command(1, "check", {}), lambda _reply: None).wait(patience)
-        finally:
-            workers.stop()
-    finally:
-        remove_tree(own)
-    if reply is None:
-        raise ServerUnavailable(f"no answer within {patience:.0f} s", hint=hint)
-    if reply.error is not None:
-        raise reply.error
-    return dict(reply.result or {})
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a folder that this process made, with all that is in it. Links are removed, not followed."""
-    for entry in folder.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            remove_tree(entry)
-        else:
-            disk.remove_file(entry)
-    disk.remove_dir(folder)
+    with worker_beside(settings, "importer") as ask:
+        return ask("check", patience=PATIENCE)

@@ -122,6 +122,8 @@ ImageName = Annotated[str, BeforeValidator(lambda value: _template(value, True),
 Id = Annotated[int, BeforeValidator(_id, json_schema_input_type=int)]
 Path = Annotated[str, BeforeValidator(as_path, json_schema_input_type=str)]
 Glob = Annotated[str, BeforeValidator(as_glob, json_schema_input_type=str)]
+
+
 def few_addresses(value: list[str]) -> list[str]:
     """Nobody is to send mail to the whole world through a sidecar."""
     if len(value) > MOST_ADDRESSES:

@@ -44,7 +44,7 @@ def demo(keep: Path | None) -> int:
     Exit codes: 0 every outcome was the right one, 4 one was not.
     """
     from dropbox_import.cli.demo.stage import Stage
-    from dropbox_import.daemon.check_omero import remove_tree
+    from dropbox_import.daemon.beside import remove_tree
     from dropbox_import.disk import files as disk
 
     clock = SystemClock()

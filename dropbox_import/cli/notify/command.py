@@ -98,9 +98,9 @@ def show(wanted: str, config: Path, html: Path | None) -> int:
       dropbox-import notify show 20261122-093912-k7f3q2mzt4 --config config.yaml
       dropbox-import notify show k7f3 --config config.yaml --html /tmp/letter.html
     """
-    from dropbox_import.cli.notify.beside import ask_notifier
     from dropbox_import.cli.notify.found import pick
     from dropbox_import.cli.notify.words import head, letter_of, line, write_html
+    from dropbox_import.daemon.beside import worker_beside
     from dropbox_import.plain import to_plain
 
     settings, hung = _reachable(config)
@@ -110,7 +110,8 @@ def show(wanted: str, config: Path, html: Path | None) -> int:
     letter = letter_of(one, settings)
     if letter is None:
         return Exit.FAILED
-    rendered = ask_notifier(settings, "render", {"letter": to_plain(letter)})
+    with worker_beside(settings, "notifier") as ask:
+        rendered = ask("render", {"letter": to_plain(letter)})
     if html is not None:
         write_html(html, str(rendered.get("html", "")))
     terminal.say()
@@ -192,8 +193,8 @@ def test(to: str | None, config: Path) -> int:
     \b
     Exit codes: 0 all went out, 4 one did not.
     """
-    from dropbox_import.cli.notify.beside import notifier_beside
     from dropbox_import.cli.notify.words import route_to
+    from dropbox_import.daemon.beside import worker_beside
     from dropbox_import.plain import to_plain
 
     settings = load(config)
@@ -201,7 +202,7 @@ def test(to: str | None, config: Path) -> int:
         raise ConfigError(NOBODY, hint=WRITE)
     routes = [route_to(settings, name) for name in ((to,) if to is not None else settings.notify.admin.to)]
     good = True
-    with notifier_beside(settings) as ask:
+    with worker_beside(settings, "notifier") as ask:
         for route in routes:
             try:
                 ask("test", {"route": to_plain(route), "language": settings.notify.language})

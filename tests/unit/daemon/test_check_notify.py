@@ -12,7 +12,7 @@ import pytest
 from dropbox_import.daemon import check_notify
 from dropbox_import.daemon.findings import Finding
 from dropbox_import.daemon.notifier_config import notifier_config
-from dropbox_import.errors import ConfigError, ServerUnavailable
+from dropbox_import.errors import ServerUnavailable
 from dropbox_import.settings import Settings, parse_settings
 
 BASE = "omero: {host: o.uni.org, user: importer}\nstate_dir: /var/lib/x\nboxes:\n  - path: /srv/a\n"
@@ -152,17 +152,3 @@ def test_a_notifier_is_told_where_secrets_are_and_none_of_them(tmp_path: Path, u
 def test_nothing_to_tell_is_a_config_too() -> None:
     told = notifier_config(made(""), "lab1", {})
     assert (told["mail"], told["channels"], told["web"]) == (None, {}, "")
-
-
-def test_the_worker_of_a_check_is_one_notifier_with_its_config(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, dict[str, Any]]] = []
-
-    def ask_one(_settings: Settings, role: str, config: Any, _patience: float, _hint: str) -> dict[str, Any]:
-        asked.append((role, config(Path("/nowhere"))))
-        raise ConfigError("x")
-
-    monkeypatch.setattr(check_notify, "ask_one", ask_one)
-    settings = made("notify: {admin: ops@x.org, mail: relay}\ninstance: lab1\n")
-    with pytest.raises(ConfigError):
-        check_notify.ask_notifier(settings)
-    assert asked == [("notifier", notifier_config(settings, "lab1"))]
