@@ -78,9 +78,9 @@ def compose(letter: Letter, rendered: Rendered, mail: MailServer, instance: str,
     message["Subject"] = rendered.subject
     message["Date"] = format_datetime(now)
     message["Message-ID"] = f"<{_id(letter.id)}@{_id(_ascii(sender.domain))}>"
-    drops = tuple(dict.fromkeys(_id(one.drop) for one in letter.messages if one.drop))[:_MOST_THREADS]
+    drops = tuple(dict.fromkeys(_id(one.drop) for one in letter.messages if one.drop))
     if drops:
-        threads = [f"<{drop}@dropbox-import.{_id(instance) or 'local'}>" for drop in drops]
+        threads = [f"<{drop}@dropbox-import.{_id(instance) or 'local'}>" for drop in drops[:_MOST_THREADS]]
         message["In-Reply-To"] = threads[0]
         message["References"] = " ".join(threads)
         message["X-Dropbox-Import-Drop"] = " ".join(drops)

@@ -5,56 +5,20 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 
 from dropbox_import.notify.outbox import Outbox
+from tests.support.postbox import Postbox
 from tests.support.realrun import RealRun, real_run
 
 QUICK = {"gather": "1 s", "digest": "2 s"}
-
-
-class Postbox:
-    """A mail server that can be stopped and started on one port."""
-
-    def __init__(self) -> None:
-        self.mails: list[EmailMessage] = []
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = int(probe.getsockname()[1])
-        self._server: Controller | None = None
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
-        mail = message_from_bytes(envelope.content, policy=policy.default)
-        assert isinstance(mail, EmailMessage)
-        assert [mail["To"]] == envelope.rcpt_tos
-        self.mails.append(mail)
-        return "250 OK"
-
-    def start(self) -> None:
-        self._server = Controller(self, hostname="127.0.0.1", port=self.port)
-        self._server.start()
-
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
-
-    def to(self, address: str) -> list[EmailMessage]:
-        return [mail for mail in self.mails if mail["To"] == address]
-
-    def drops(self, address: str) -> Counter[str]:
-        """How often each drop was told to that address, the same mail once more counted once."""
-        unique = {mail["Message-ID"]: mail for mail in self.to(address)}
-        return Counter(drop for mail in unique.values() for drop in str(mail["X-Dropbox-Import-Drop"] or "").split())
 
 
 @pytest.fixture
