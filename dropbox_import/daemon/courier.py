@@ -10,7 +10,7 @@ import contextlib
 import logging
 import queue
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -115,7 +115,7 @@ class Courier:
     def _could_go_on(self) -> bool:
         """Whether an address is being asked for, or a letter can be sent at this moment."""
         post, now = self._post, self._clock.monotonic()
-        asking = any(one.heard is not None and one.heard.unknown for one in self._messages.values()) and not post.omero_is_down()
+        asking = any(one.heard is not None and one.heard.unknown for one in self._messages.values()) and not post.omero.down
         return asking or any(
             one.sent or (now >= one.due and post.channels.works(one.letter.route.channel) and not self._is_silent(one.letter.route.channel))
             for one in self._letters.values()
@@ -192,7 +192,7 @@ class Courier:
     def _heard(self, one: _Message) -> Heard:
         # Thousands may wait: it is worked out once, and again only while an address is missing and others were heard of.
         message, addresses = one.kept.message, self._post.addresses
-        if message.event == "waits-omero" and not self._post.omero_is_down():
+        if message.event == "waits-omero" and self._post.omero.answered:
             return Heard(())  # it is over, and nobody need hear of it any more
         if one.heard is None or (one.heard.unknown and one.edition != addresses.edition()):
             one.edition = addresses.edition()
@@ -206,18 +206,23 @@ class Courier:
 
     def _asked_long_enough(self, one: _Message) -> bool:
         assert one.seen is not None
-        tried = self._clock.monotonic() - one.seen >= _LEAST_TIME and not self._post.omero_is_down()
+        tried = self._clock.monotonic() - one.seen >= _LEAST_TIME and not self._post.omero.down
         return tried and self._is_old(one.kept.message.at)
 
     def _told(self) -> dict[str, set[str]]:
         """For each message the routes that have a letter, also of one that was written when an earlier daemon ended."""
         told = {name: set(one.kept.told) for name, one in self._messages.items()}
-        for open_letter in self._letters.values():
-            for message in open_letter.letter.messages:
-                known = self._messages.get(message.name)
-                if known is not None and known.kept.message.at == message.at:
-                    told[message.name].add(open_letter.letter.route.name)
+        for one in self._letters.values():
+            for message in self._told_by(one.letter):
+                told[message.name].add(one.letter.route.name)
         return told
+
+    def _told_by(self, letter: Letter) -> Iterator[Message]:
+        """The messages that still lie here although the letter tells of them."""
+        for name, at in (*((message.name, message.at) for message in letter.messages), *letter.settled):
+            known = self._messages.get(name)
+            if known is not None and known.kept.message.at == at:
+                yield known.kept.message
 
     def _is_due(self, listener: Listening, names: list[str]) -> bool:
         route, post = listener.route, self._post
@@ -235,10 +240,19 @@ class Courier:
         return any(one.letter.route.channel == channel and not one.tries for one in self._letters.values())
 
     def _write_letter(self, listener: Listening, names: list[str]) -> None:
-        found, folded = plan.content([self._messages[name].kept.message for name in names])
-        messages = tuple(self._placed(message) for message in found)
-        at = self._clock.now().isoformat(timespec="seconds")
-        letter = Letter(new_id(self._clock), listener.route, listener.audience, listener.language, at, messages, folded)
+        all_of_them = [self._messages[name].kept.message for name in names]
+        found, folded = plan.content(all_of_them)
+        full = {message.name for message in found}
+        letter = Letter(
+            id=new_id(self._clock),
+            route=listener.route,
+            audience=listener.audience,
+            language=listener.language,
+            at=self._clock.now().isoformat(timespec="seconds"),
+            messages=tuple(self._placed(message) for message in found),
+            folded=folded,
+            settled=tuple((message.name, message.at) for message in all_of_them if message.name not in full),
+        )
         self._outbox.put(letter)
         self._letters[letter.id] = _Open(letter)
 
@@ -294,11 +308,7 @@ class Courier:
 
     def _is_settled(self, letter: Letter) -> bool:
         """Whether none of its messages would be told to this route once more, should we end now."""
-        for message in letter.messages:
-            known = self._messages.get(message.name)
-            if known is not None and known.kept.message.at == message.at and letter.route.name not in known.kept.told:
-                return False
-        return True
+        return all(letter.route.name in self._messages[message.name].kept.told for message in self._told_by(letter))
 
     def _answer(self, name: str, channel: str, reply: Reply) -> None:
         """In a worker's thread. What all outboxes share hears of it at once: our own thread may hang with its volume."""

@@ -65,7 +65,7 @@ class Couriers:
     def __init__(self, shared: Shared, runners: Sequence[BoxRunner], outage: Callable[[], Alert | None]) -> None:
         settings, instance, clock = shared.settings, shared.instance, shared.clock
         self._clock: Clock = clock
-        self.post = Post(settings.notify, instance.state_dir, shared.workers, lambda: shared.outage.down, clock)
+        self.post = Post(settings.notify, instance.state_dir, shared.workers, shared.outage, clock)
         self._rounds: list[_Round] = []
         told = Told(instance.state_dir / FILE)
         for number, runner in enumerate(runners):

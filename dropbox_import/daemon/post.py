@@ -28,17 +28,27 @@ class Sender(Protocol):
     def submit(self, role: Role, command: Command, on_reply: Callable[[Reply], None]) -> Any: ...
 
 
+class Omero(Protocol):
+    """What is known of OMERO. `answered`: the last that was heard of it, if anything, was an answer."""
+
+    @property
+    def down(self) -> bool: ...
+
+    @property
+    def answered(self) -> bool: ...
+
+
 class Post:
     """`draining`: nothing new is begun. `hurry`: the run is to end, so nothing waits for more of the same."""
 
-    def __init__(self, rules: Notify, state_dir: Path, workers: Sender, down: Callable[[], bool], clock: Clock) -> None:
+    def __init__(self, rules: Notify, state_dir: Path, workers: Sender, omero: Omero, clock: Clock) -> None:
         self.rules = rules
         self.workers = workers
         self.clock = clock
         self.channels = Channels(clock, JITTER)
         self.backoff = Backoff(DELAYS, JITTER, clock)
-        self.addresses = Addresses(state_dir, workers, down, clock)
-        self.omero_is_down = down
+        self.addresses = Addresses(state_dir, workers, lambda: omero.down, clock)
+        self.omero = omero
         self.draining = False
         self.hurry = False
         self._zone = ZoneInfo(rules.time_zone) if rules.time_zone else None

@@ -121,6 +121,7 @@ class Letter:
     """Some messages for one recipient, as they are sent together. Written down before it is sent, and never changed after that.
 
     `id` is in the Message-ID and makes a repeat recognisable. `folded`: so many more messages, by event, of which only the number is told.
+    `settled`: name and time of those, and of outcomes that a later one of the same drop made old: they are told with this letter as well.
     `failed` is when it could not be sent for the first time, `why` the last reason; both "" as long as nothing went wrong.
     """
 
@@ -131,5 +132,6 @@ class Letter:
     at: str
     messages: tuple[Message, ...]
     folded: dict[str, int]
+    settled: tuple[tuple[str, str], ...] = ()
     failed: str = ""
     why: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -46,9 +47,17 @@ class Desk:
     def start(self) -> None:
         """A fresh process."""
         self.held = []
-        self.post = Post(self.rules, self.folder / "state", self, lambda: self.omero_down, self.clock)
+        self.post = Post(self.rules, self.folder / "state", self, self, self.clock)
         self.outbox = Outbox(self.box.outbox(ME))
         self.courier = Courier(self.outbox, self.post, box=self.box, wishes=self.wishes)
+
+    @property
+    def down(self) -> bool:
+        return self.omero_down
+
+    @property
+    def answered(self) -> bool:
+        return not self.omero_down
 
     def submit(self, role: str, command: Command, on_reply: Callable[[Reply], None]) -> None:
         if self.hold and command.do == "send":
@@ -449,6 +458,29 @@ def test_a_drop_that_was_tried_again_before_anybody_heard_is_told_once(desk: Des
     desk.passes(300, 5)
     events = {one.audience: [message.event for message in one.messages] for one in desk.mail.got}
     assert events["user"] == ["done"]
+
+
+def test_an_end_after_a_letter_that_only_counts_some_tells_none_of_them_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(self: Outbox, names: list[str]) -> None:
+        if names:
+            raise OSError(28, "No space left on device")
+
+    for _ in range(250):
+        desk.tell("done")
+    first = desk.tell("failed", "asmith")
+    again = replace(first, event="done", name=f"{first.drop}.again-1.done", at="2026-11-22T23:00:00+00:00")
+    write_message(desk.outbox.folder, again)
+    with monkeypatch.context() as patch:
+        patch.setattr(Outbox, "forget", fails)
+        with pytest.raises(OSError, match="No space"):
+            desk.passes(30)
+    desk.start()
+    desk.passes(900, 5)
+    told = Counter((message.name, one.audience) for one in desk.mail.got for message in one.messages)
+    assert set(told.values()) == {1}
+    assert sum(sum(one.folded.values()) for one in desk.mail.got) == 50
+    assert (first.name, "user") not in told
+    assert desk.outbox.names() == ([], [], [])
 
 
 def test_letters_of_another_instance_that_were_adopted_go_out(desk: Desk) -> None:

@@ -72,7 +72,7 @@ class Daemon:
         self.couriers = self._couriers(instance) if self.settings.notify.mail is not None else []
 
     def _couriers(self, instance: Instance) -> list[Courier]:
-        post = Post(self.settings.notify, instance.state_dir, self.workers, lambda: self.shared.outage.down, self.clock)
+        post = Post(self.settings.notify, instance.state_dir, self.workers, self.shared.outage, self.clock)
         name = instance.name
         return [Courier(Outbox(one.layout.outbox(name)), post, box=one.layout, wishes=one.box.notify) for one in self.runners]
 
