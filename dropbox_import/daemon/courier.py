@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 LOOK = 5.0  # seconds between two looks into the folder when nobody wakes us
 _BUSY = 1.0
+_TIDY = 3600.0
 _FILED_IN = {"done": ("done",), "partly": ("done", "failed"), "failed": ("failed",), "attention": ("done",)}
 _OF_THIS_LETTER = ("refused", "not-rendered")  # codes of the notifier that say nothing against the channel
 # Seconds of trying in this life of the daemon before anything is given up: clocks jump, and servers may start later than we do.
@@ -77,6 +78,7 @@ class Courier:
         self._bad: set[str] = set()
         self._replies: queue.SimpleQueue[tuple[str, Reply]] = queue.SimpleQueue()
         self._resting = False
+        self._next_tidy = 0.0
         self.turns = 0
         self.wake: Callable[[], None] = lambda: None
 
@@ -103,6 +105,8 @@ class Courier:
                 read_marker(self._box.box)
             except ShareUnavailable:
                 return LOOK
+        if not self._post.rules_say_how and not self._is_time_to_tidy():
+            return LOOK
         self._look()
         if not self._post.draining:
             self._write_letters()
@@ -111,6 +115,14 @@ class Courier:
         self._resting = not self._could_go_on()
         young = any(one.seen is None or self._clock.monotonic() - one.seen < 2 * self._post.rules.gather for one in self._messages.values())
         return _BUSY if young else LOOK
+
+    def _is_time_to_tidy(self) -> bool:
+        """Nobody can be told anything: it is enough to remove what is old now and then."""
+        now = self._clock.monotonic()
+        if now < self._next_tidy:
+            return False
+        self._next_tidy = now + _TIDY
+        return True
 
     def _could_go_on(self) -> bool:
         """Whether an address is being asked for, or a letter can be sent at this moment."""
@@ -296,7 +308,7 @@ class Courier:
                 self._remove(name)
             elif one.flying or (now < one.due and post.channels.works(letter.route.channel)) or not self._is_settled(letter):
                 continue
-            elif not self._is_silent(letter.route.channel) and post.channels.take(letter.route.channel):
+            elif not self._is_silent(letter.route.channel) and post.channels.take(letter.route.channel, self):
                 one.flying = True
                 command = Command(0, "send", {"letter": to_plain(letter)})
                 try:

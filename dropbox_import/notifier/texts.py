@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 LANGUAGES = ("en", "fr")
 SHIPPED = Path(__file__).with_name("templates")
-MOST_BYTES = 200_000
+MOST_BYTES = 95_000  # mail programs (Gmail, for one) hide the end of a page of more than about 100 kB
 LONGEST_SUBJECT = 160
 _BOUNDS = (Bounds(500, 20, 60), Bounds(160, 6, 30), Bounds(60, 2, 10))
 _EMPTY_LINES = re.compile(r"\n{3,}")
