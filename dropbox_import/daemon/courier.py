@@ -20,10 +20,11 @@ from dropbox_import.errors import Paused, ShareUnavailable
 from dropbox_import.notify import plan
 from dropbox_import.notify.message import MAIL, Letter, Message, Route
 from dropbox_import.notify.outbox import Kept, Outbox, Unreadable
+from dropbox_import.notify.places import placed
 from dropbox_import.notify.who import Heard, Listening, who_hears
 from dropbox_import.plain import to_plain
 from dropbox_import.settings.model import BoxNotify
-from dropbox_import.spool.layout import Layout, find_filed, is_claimed, new_id, read_marker
+from dropbox_import.spool.layout import Layout, is_claimed, new_id, read_marker
 from dropbox_import.workers.protocol import Command
 from dropbox_import.workers.replies import Reply
 
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 LOOK = 5.0  # seconds between two looks into the folder when nobody wakes us
 _BUSY = 1.0
 _TIDY = 3600.0
-_FILED_IN = {"done": ("done",), "partly": ("done", "failed"), "failed": ("failed",), "attention": ("done",)}
 _OF_THIS_LETTER = ("refused", "not-rendered")  # codes of the notifier that say nothing against the channel
 # Seconds of trying in this life of the daemon before anything is given up: clocks jump, and servers may start later than we do.
 _LEAST_TIME = 3600.0
@@ -261,22 +261,12 @@ class Courier:
             audience=listener.audience,
             language=listener.language,
             at=self._clock.now().isoformat(timespec="seconds"),
-            messages=tuple(self._placed(message) for message in found),
+            messages=tuple(placed(message, self._box) for message in found),
             folded=folded,
             settled=tuple((message.name, message.at) for message in all_of_them if message.name not in full),
         )
         self._outbox.put(letter)
         self._letters[letter.id] = _Open(letter)
-
-    def _placed(self, message: Message) -> Message:
-        """With the folders in which its files lie now."""
-        box = self._box
-        if box is None or message.event not in _FILED_IN:
-            return message
-        found = {
-            state: str(find_filed(box.box / state, message.user, message.sidecar, message.drop) or "") for state in _FILED_IN[message.event]
-        }
-        return replace(message, done_at=found.get("done", ""), failed_at=found.get("failed", ""))
 
     def _settle(self, heard: dict[str, Heard], told: dict[str, set[str]]) -> None:
         over: list[str] = []

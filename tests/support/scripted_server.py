@@ -145,7 +145,9 @@ class Server:
     def may_still_come(self, owner: str, token: str) -> str:
         """Why an import of this token may still happen without anybody doing more for it; "" when none can."""
         for late in self.late:
-            if late.token == token and late.do in ("begin", "commit") and self.is_open(late.session) and late.session:
+            session = self.sessions.get(late.session)
+            mine = session is not None and session.owner == owner  # two owners may have chosen one submission
+            if mine and late.token == token and late.do in ("begin", "commit") and self.is_open(late.session):
                 return f"a {late.do} in the open session {late.session} may still land"
         now = self.clock.monotonic()
         for one in self.filesets.values():

@@ -13,9 +13,9 @@ from dropbox_import.cli.drops import own_instance
 from dropbox_import.daemon.alerts import OUTBOX
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.errors import ConfigError, Rejected
-from dropbox_import.notify.message import OUTCOMES, Letter, Message
+from dropbox_import.notify.message import Letter, Message
 from dropbox_import.notify.outbox import Kept, Outbox, Unreadable
-from dropbox_import.spool.layout import Layout, find_filed
+from dropbox_import.spool.layout import Layout
 
 if TYPE_CHECKING:
     from dropbox_import.settings import Settings
@@ -128,15 +128,6 @@ def _of_message(place: Place, kept: Kept) -> Lying:
 def in_order(lying: Iterable[Lying]) -> list[Lying]:
     """What needs a person first; of the same state the oldest first."""
     return sorted(lying, key=lambda one: (STATES.index(one.state), one.since, one.name))
-
-
-def placed(message: Message, place: Place) -> Message:
-    """A message as a letter would tell it now: with the folders in which the files of its drop lie."""
-    if place.box is None or message.event not in (*OUTCOMES, "attention"):
-        return message
-    layout = Layout(place.box.path)
-    done, failed = (find_filed(state, message.user, message.sidecar, message.drop) for state in (layout.done, layout.failed))
-    return replace(message, done_at=str(done or ""), failed_at=str(failed or ""))
 
 
 def about(messages: Sequence[Message]) -> str:

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropbox_import.cli import terminal
-from dropbox_import.cli.notify.found import Lying, about, placed
+from dropbox_import.cli.notify.found import Lying, about
 from dropbox_import.disk import files
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.errors import ConfigError
 from dropbox_import.notify.message import MAIL, Letter, Route
+from dropbox_import.notify.places import placed
 from dropbox_import.settings.model import is_address
+from dropbox_import.spool.layout import Layout
 
 if TYPE_CHECKING:
     from dropbox_import.settings import Settings
@@ -62,8 +64,9 @@ def letter_of(one: Lying, settings: Settings) -> Letter | None:
     """The letter; a message as a letter to an administrator; None for what cannot be read."""
     if one.letter is not None or one.message is None:
         return one.letter
+    box = Layout(one.place.box.path) if one.place.box is not None else None
     to = Route((*settings.notify.admin.to, "admin")[0])
-    return Letter(one.name, to, "admin", settings.notify.language, one.message.at, (placed(one.message, one.place),), {})
+    return Letter(one.name, to, "admin", settings.notify.language, one.message.at, (placed(one.message, box),), {})
 
 
 def write_html(path: Path, text: str) -> None:
