@@ -16,6 +16,7 @@ from unittest import mock
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
 
+from dropbox_import.daemon.order_files import OrderDesk
 from dropbox_import.disk import observe
 from tests.support import promises
 from tests.support.lab import Lab
@@ -154,6 +155,17 @@ class History(RuleBasedStateMachine):
             with counted("made-up histories"):
                 self._come_to_rest()
 
+    def _finish_orders(self) -> None:
+        """As a daemon does at its start: what was begun of an order when it ended is carried out again."""
+        for daemon in self.lab.daemons:
+            if daemon.running:
+                desk = OrderDesk(daemon.settings.state_dir, {str(runner.box.path): runner for runner in daemon.runners}, daemon.clock)
+                for _ in range(5):
+                    desk.tend()
+                    for runner in daemon.runners:
+                        runner.turn(0)
+                    self.lab.clock.forward(1.1)
+
     def _come_to_rest(self) -> None:
         try:
             observe.set_observer(None)
@@ -164,6 +176,7 @@ class History(RuleBasedStateMachine):
             dead = self.lost & {self.lab.daemons[1]}  # the first one's other box is nobody else's
             self.lab.wake_up(dead)
             self.lab.adopt_orphans()
+            self._finish_orders()
             rested = self.lab.calm(random.Random(1), dead=dead)
             self.the_promises_are_kept()
             told = promises.at_rest(self.lab, self.people.late, self.retried)
