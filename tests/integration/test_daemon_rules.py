@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from dropbox_import.errors import NotAllowed, ServerUnavailable, TargetUnusable
 from dropbox_import.spool import taking
 from dropbox_import.spool.claim import Claim
+from dropbox_import.spool.journal import Journal, Record
 from tests.support.lab import Lab
 
 SIDECAR = "target: {dataset: HeLa}\n"
@@ -272,3 +274,23 @@ def test_a_file_that_changes_after_its_upload_is_never_filed_as_plainly_done(lab
     assert "a.tif changed on disk after it was imported" in (filed / "ATTENTION.txt").read_text()
     events = {json.loads(path.read_text())["event"] for path in lab.layout.inprogress.glob("*/outbox/*.json")}
     assert events == {"done", "attention"}
+
+
+def test_a_claim_that_is_taken_over_in_the_moment_of_its_first_record_is_told(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """This process slept right after it had written its intent, and meanwhile an administrator had the claim adopted."""
+    append = Journal.append
+
+    def slept(self: Journal, records: Iterable[Record], *, sync: bool = True) -> None:
+        append(self, records, sync=sync)
+        other = lab.layout.inprogress / "another-00000000"
+        if not other.exists():
+            other.mkdir()
+            self.path.parent.rename(other / self.path.parent.name)
+
+    monkeypatch.setattr(Journal, "append", slept)
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.start()
+    lab.turns(20)
+    assert [getattr(record, "step", "") for record in caplog.records if "was taken over" in record.message] == ["claim-taken"]
