@@ -20,7 +20,11 @@ LIMIT = 6.0
 LONGER = 9.0
 CALLS = ("createSessionWithTimeouts", "importFileset", "write", "close", "verifyUpload", "getResponse", "saveAndReturnArray")
 
-pytestmark = [pytest.mark.skipif(sys.platform == "win32", reason="has no SIGSTOP"), pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="has no SIGSTOP"),
+    pytest.mark.timeout(240),
+    pytest.mark.faults(minutes=18),  # nearly all of it is standing still
+]
 
 
 @pytest.fixture(autouse=True)
