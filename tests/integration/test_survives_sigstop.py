@@ -23,7 +23,7 @@ CALLS = ("createSessionWithTimeouts", "importFileset", "write", "close", "verify
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="has no SIGSTOP"),
     pytest.mark.timeout(240),
-    pytest.mark.faults(minutes=18),  # nearly all of it is standing still
+    pytest.mark.faults(minutes=14),  # nearly all of it is standing still
 ]
 
 
