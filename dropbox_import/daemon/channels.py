@@ -20,12 +20,11 @@ DELAYS = (300.0, 600.0, 900.0)  # seconds, after the first quick looks
 
 @dataclass(frozen=True, slots=True)
 class ChannelTrouble:
-    """`since` in UTC; `began` in monotonic seconds."""
+    """A channel that does not work, and `since` when, in UTC."""
 
     channel: str
     why: str
     since: str
-    began: float
 
 
 class Sender(Protocol):
@@ -102,15 +101,13 @@ class Channels:
             log.warning("messages go out by %s again", channel, extra={"step": "notify-works"})
 
     def failed(self, channel: str, why: str) -> None:
-        now = self._clock.monotonic()
         with self._lock:
             state = self._states.setdefault(channel, _State())
             first = state.trouble is None
             waiting = self._landed(state)
             state.tries += 1
             state.due = self._backoff.due(state.tries)
-            since, began = (state.trouble.since, state.trouble.began) if state.trouble is not None else (self._now(), now)
-            state.trouble = ChannelTrouble(channel, why, since, began)
+            state.trouble = ChannelTrouble(channel, why, state.trouble.since if state.trouble is not None else self._now())
         _wake(waiting)
         if first:
             log.warning("messages cannot be sent by %s: %s They are kept and tried again.", channel, why, extra={"step": "notify-fails"})

@@ -6,11 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from dropbox_import.notifier.harmless import harmless_message
-from dropbox_import.notify.message import Letter, Message, WentWrong
+from dropbox_import.notify.message import WORD_OF, WORDS, Letter, Message, WentWrong
 
-GROUPS = ("done", "partly", "failed", "attention", "waits", "trouble")
-"""What is counted apart, in this order."""
-_GROUP = {"waits-files": "waits", "waits-omero": "waits", "alert-begins": "trouble", "alert-ends": "trouble"}
 _URGENCY = ("failed", "partly", "attention", "alert-begins", "waits-omero", "waits-files", "alert-ends", "test", "done")
 _FILES_SHOWN = 5
 _CUT = "…"
@@ -67,10 +64,9 @@ def arrange(letter: Letter, bounds: Bounds) -> Contents:
 
 
 def _counts(events: Counter[str]) -> tuple[tuple[str, int], ...]:
-    groups: Counter[str] = Counter()
-    for event, count in events.items():
-        groups[_GROUP.get(event, event)] += count
-    return tuple((group, groups[group]) for group in GROUPS if groups[group])
+    """By what the config calls them, in its order. A test is no event of the config."""
+    counts = ((word, sum(count for event, count in events.items() if WORD_OF.get(event) == word)) for word in WORDS)
+    return tuple((word, count) for word, count in counts if count)
 
 
 def _outages_joined(messages: tuple[Message, ...]) -> list[Message]:

@@ -237,7 +237,7 @@ def test_an_instance_that_gives_no_sign_of_life_is_told_once_over_restarts(house
 
 def test_a_mail_server_that_is_away_for_long_is_told_once_over_restarts(house: House) -> None:
     house.box.scans = 1
-    down = ChannelTrouble("mail", "relay does not answer.", "2026-11-22T09:39:12+00:00", 0.0)
+    down = ChannelTrouble("mail", "relay does not answer.", "2026-11-22T09:39:12+00:00")
     house.ways.found = [down]
     house.passes(300)
     assert house.open() == []
