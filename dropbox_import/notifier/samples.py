@@ -26,7 +26,7 @@ _DONE = Message(
     files_in_all=14,
     bytes_in_all=1_234_567_890,
     points=('The tag "control" exists twice; the older one was used.',),
-    done_at="/srv/imports/done/2026-11/jdoe/cells__20261128-100412-e6fmeqfeom",
+    done_at="/srv/imports/done/jdoe/2026-11/cells__20261128-100412-e6fmeqfeom",
 )
 _WRONG = (
     WentWrong(
@@ -44,7 +44,7 @@ _WRONG = (
         ),
     ),
 )
-_FAILED_AT = "/srv/imports/failed/2026-11/jdoe/cells__20261128-100412-e6fmeqfeom"
+_FAILED_AT = "/srv/imports/failed/jdoe/2026-11/cells__20261128-100412-e6fmeqfeom"
 _FAILED = Message("failed", at=_AT, drop=_DONE.drop, box="microscopes", user="jdoe", owner="asmith", sidecar="cells.yaml")
 _WAITER = Waiter("cells.yaml", "field_5.tif is not there.")
 _TROUBLE = "OMERO at omero.example.org:4064 cannot be reached: connection refused."

@@ -12,7 +12,7 @@ from dropbox_import.notify.message import Message
 AS_THEY_ARE = (
     "a.tif",
     "cells.czi",
-    "/srv/imports/done/2026-11/jdoe/cells__20261128-100412-e6fmeqfeom",
+    "/srv/imports/done/jdoe/2026-11/cells__20261128-100412-e6fmeqfeom",
     "run7/field_1.ome.tif",
     "plate.zarr/0/c/1",
     "set.companion.ome",
