@@ -96,7 +96,7 @@ class Replies:
             # `imported`: it outranks what OMERO says later, when a user may have deleted the images there.
             active.claim.append(*records, sync=any(record.kind == "imported" for record in records))
             active.succeeded(step)
-            if step.do is Do.POLL:
+            if any(record.kind in ("answered", "lost") for record in records):
                 self._let_go(active, step.key, order.attempt)
         elif step.do is Do.POLL:
             tries = active.tries(step)
