@@ -266,7 +266,8 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
         case "seal":
             return replace(drop, modes=tuple(data["modes"]))
         case "release":
-            return replace(drop, release=failure_of(data))
+            # What was wrong with a sidecar is not so any more if that one has changed; what goes wrong with the release comes later.
+            return replace(drop, release=failure_of(data), failure=None)
         case "inspected":
             inspection = from_plain(Inspection, data)
             imported = {key: one for key, one in drop.filesets.items() if one.imported is not None}
