@@ -29,6 +29,7 @@ _UNKNOWN_PAUSE = 2.0
 _MOST_CONFIRMS = 20
 _MOST_INSPECTIONS = 3
 _MOST_DEATHS = 3
+_MOST_UNRESOLVED = 2
 _TELL_AFTER = 3  # tries of an unknown outcome, then the wait has its reason shown
 _MOST_WATCHED = 20  # polls of a start whose outcome is unknown: a minute
 _OF_THE_DROP = frozenset({Do.INSPECT, Do.OPEN_SESSION, Do.RESOLVE, Do.TARGET})
@@ -248,7 +249,11 @@ class Replies:
 
     def _rejected(self, active: Active, step: Step, order: Order, error: Rejected) -> None:
         claim, data = active.claim, failure_data(error)
-        if step.do in _OF_THE_DROP:
+        if step.do is Do.TARGET and error.kind == "missing-target" and active.tries(step) < _MOST_UNRESOLVED:
+            # It was found by its name a moment ago, and is bound to its id since: somebody removed it, so it is looked for anew.
+            active.pause(step, 0.0)
+            claim.append(Record("unresolve"))
+        elif step.do in _OF_THE_DROP:
             self.drop_rejected(active, step, error)
         elif step.do is Do.ANNOTATE:
             claim.append(self._not_annotated(error, step.key, step.group))

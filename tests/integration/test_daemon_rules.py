@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from dropbox_import.spool import taking
 from dropbox_import.spool.claim import Claim
 from dropbox_import.spool.journal import Journal, Record
 from tests.support.lab import Lab
+from tests.support.scripted_commands import Commands
 
 SIDECAR = "target: {dataset: HeLa}\n"
 
@@ -348,3 +350,23 @@ def test_where_its_files_are_is_told_when_a_name_was_taken_meanwhile(lab: Lab, m
     (failed,) = lab.filed("failed")
     here = (failed / "d" / "p" / "1.tif").exists()
     assert ("put this whole folder back" in reason(failed), "Only the sidecar was taken" in reason(failed)) == (here, not here)
+
+
+@pytest.mark.parametrize(("times", "ends_in"), [(1, "done"), (9, "failed")])
+def test_a_target_that_goes_away_after_it_was_found_is_looked_for_anew(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, times: int, ends_in: str
+) -> None:
+    """An empty twin that a peer has removed, or a dataset that somebody deleted meanwhile. One that always goes away is told."""
+    left, found = [times], Commands._target
+
+    def target(self: Commands, *args: Any, **named: Any) -> dict[str, Any]:
+        if left[0]:
+            left[0] -= 1
+            raise TargetUnusable("There is no dataset 51.", hint="Write another one.", code="missing-target")
+        return found(self, *args, **named)
+
+    monkeypatch.setattr(Commands, "_target", target)
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.life()
+    assert len(lab.filed(ends_in)) == 1
+    lab.check(int(ends_in == "done"))
