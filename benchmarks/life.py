@@ -18,6 +18,7 @@ from unittest import mock
 
 from benchmarks.backlog import Counted, syncs
 from benchmarks.figures import Figure
+from dropbox_import.daemon.box import BoxRunner
 from dropbox_import.inspector.keys import fileset_key
 from dropbox_import.model import FileFacts
 from dropbox_import.plain import from_plain, to_plain
@@ -43,10 +44,14 @@ class Shape:
 
 @dataclass(frozen=True)
 class Life:
-    """`processor`: seconds, those of the scripted workers not counted."""
+    """`stages`: syncs before the first command to a worker, from that to the last one, and after it. `processor`: the daemon's seconds."""
 
-    syncs: int
+    stages: tuple[int, int, int]
     processor: float
+
+    @property
+    def syncs(self) -> int:
+        return sum(self.stages)
 
 
 def run() -> list[Figure]:
@@ -57,27 +62,28 @@ def run() -> list[Figure]:
         def live(shape: Callable[[int], Shape], count: int) -> Life:
             return _live(next(places), shape(count))
 
-        few, many = live(_files, FEW), live(_files, MOST)
+        plain, few, many = (live(_files, count) for count in (1, FEW, MOST))
+        stages = ", ".join(map(str, plain.stages))
         figures = [
-            Figure(f"one fileset of {MOST:,} files, of {FEW}: syncs", f"{many.syncs}, {few.syncs}", "the same", many.syncs == few.syncs)
+            Figure("a drop of one file: syncs to claim it, for its import, to report and file it", stages),
+            Figure(f"one fileset of {MOST:,} files, of {FEW}: syncs", f"{many.syncs}, {few.syncs}", "the same", many.syncs == few.syncs),
         ]
         few, many, most = (live(_filesets, count) for count in (FEW, MANY, MOST))
         each, growth = _more(few, FEW, most, MOST), most.processor / MOST / (many.processor / MANY)
-        said = f"a drop of {MOST:,} filesets, of {MANY:,}, of {FEW}"
         figures += [
-            Figure(f"{said}: syncs", f"{most.syncs}, {many.syncs}, {few.syncs}"),
+            Figure(f"a drop of {MOST:,} filesets, of {MANY:,}, of {FEW}: syncs", f"{most.syncs}, {many.syncs}, {few.syncs}"),
             Figure("  for each fileset more", f"{each:.2f}", f"<= {OF_A_FILESET}", each <= OF_A_FILESET),
             Figure(f"  milliseconds of processor for one of {MOST:,} filesets", f"{1000 * most.processor / MOST:.2f}"),
             Figure(f"    / for one of {MANY:,}", f"{growth:.2f}", "<= 1.5", growth <= 1.5),
         ]
-        for what, shape, goal in (
-            ("folder in a folder that is dropped whole", _whole, 0),
-            ("folder of which a part is dropped", _parts, None),
-            ("attached file", _attachments, None),
+        for shape, what, goal in (
+            (_whole, "folder in a folder that is dropped whole", "0"),
+            (_parts, "folder of which a part is dropped", ""),
+            (_attachments, "attached file", ""),
         ):
-            more = _more(live(shape, FEW), FEW, live(shape, MANY), MANY)
-            met = None if goal is None else more <= goal
-            figures.append(Figure(f"syncs for each {what}, {MANY:,} against {FEW}", f"{more:.2f}", "" if goal is None else f"{goal}", met))
+            each = _more(live(shape, FEW), FEW, live(shape, MANY), MANY)
+            good = each <= float(goal) if goal else None
+            figures.append(Figure(f"syncs for each {what}, {MANY:,} against {FEW}", f"{each:.2f}", goal, good))
     return figures
 
 
@@ -110,26 +116,51 @@ def _attachments(count: int) -> Shape:
 
 
 def _live(place: Path, shape: Shape) -> Life:
+    """One drop before it makes the folders that its user lacks."""
     lab = Lab(place)
-    lab.drop("set.yaml", shape.sidecar, dict(shape.files))
     runner = lab.start()
-    with _scripted(shape.one) as workers, syncs(really=False) as counted:
-        begun = time.process_time()
-        while any(lab.layout.drop.glob("*/*.yaml")) or lab.claims():
-            runner.turn(0)
-            lab.clock.forward(max(0.05, min(runner.pause(), 1.0)))
-        spent = time.process_time() - begun - workers.seconds
+    with syncs(really=False) as made, _scripted(shape.one, made) as workers:
+        lab.drop("first.yaml", SIDECAR, {"first.tif": b"first"})
+        _until_filed(lab, runner)
+        lab.drop("set.yaml", shape.sidecar, dict(shape.files))
+        begun, before, earlier, commands = time.process_time(), made.count, workers.seconds, len(workers.at)
+        _until_filed(lab, runner)
+        spent = time.process_time() - begun - (workers.seconds - earlier)
     filesets = 1 if shape.one else len(shape.files)
-    if len(lab.server.complete()) != filesets or len(lab.filed("done")) != 1:
+    if len(lab.server.complete()) != 1 + filesets or len(lab.filed("done")) != 2:
         reasons = [(folder / layout.REASON).read_text() for folder in lab.filed("failed")]
-        raise RuntimeError(f"{len(lab.server.complete())} of {filesets} filesets were imported; {reasons}")
-    return Life(counted.count, spent)
+        raise RuntimeError(f"{len(lab.server.complete()) - 1} of {filesets} filesets were imported; {reasons}")
+    first, last = workers.at[commands], workers.at[-1]
+    return Life((first - before, last - first, made.count - last), spent)
+
+
+def _until_filed(lab: Lab, runner: BoxRunner) -> None:
+    while any(lab.layout.drop.glob("*/*.yaml")) or lab.claims():
+        runner.turn(0)
+        lab.clock.forward(max(0.05, min(runner.pause(), 1.0)))
+
+
+class Workers:
+    """Before each command: how many syncs there were. And the seconds in all of them."""
+
+    def __init__(self, syncs: Counted) -> None:
+        self._syncs = syncs
+        self._plain = Counted(ScriptedWorkers._do, really=True)
+        self.at: list[int] = []
+
+    @property
+    def seconds(self) -> float:
+        return self._plain.seconds
+
+    def do(self, workers: ScriptedWorkers, command: Command) -> object:
+        self.at.append(self._syncs.count)
+        return self._plain(workers, command)
 
 
 @contextmanager
-def _scripted(one: bool) -> Iterator[Counted]:
-    """Workers that find such filesets, in a server where nothing happens by itself. Gives the time that is theirs."""
-    counted = Counted(ScriptedWorkers._do, really=True)
+def _scripted(one: bool, syncs: Counted) -> Iterator[Workers]:
+    """Workers that find such filesets, in a server where nothing happens by itself."""
+    told = Workers(syncs)
 
     def inspect(*_: object, members: list[dict[str, Any]], **_more: object) -> dict[str, Any]:
         found = [from_plain(FileFacts, member) for member in members]
@@ -138,7 +169,7 @@ def _scripted(one: bool) -> Iterator[Counted]:
         return {"filesets": plans, "bad": [], "extras": []}
 
     def do(workers: ScriptedWorkers, command: Command) -> object:
-        return counted(workers, command)
+        return told.do(workers, command)
 
     def nothing(_: Server) -> None:
         return None
@@ -146,4 +177,4 @@ def _scripted(one: bool) -> Iterator[Counted]:
     with ExitStack() as patches:
         for whose, name, instead in ((Commands, "_inspect", inspect), (Server, "tick", nothing), (ScriptedWorkers, "_do", do)):
             patches.enter_context(mock.patch.object(whose, name, instead))
-        yield counted
+        yield told
