@@ -29,7 +29,7 @@ from tests.support.scripted import ScriptedWorkers, Server
 from tests.support.scripted_commands import Commands
 
 FEW, MANY, MOST = 10, 1_000, 10_000
-OF_A_FILESET = 5  # syncs
+OF_A_FILESET = 4  # syncs: `begin`, `commit`, `imported`, `making` of its annotations
 SIDECAR = "target: {dataset: HeLa}\ntags: [benchmark]\n"
 
 
