@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import tempfile
 import time
 import tracemalloc
@@ -20,6 +19,7 @@ from unittest import mock
 
 import psutil
 
+from benchmarks.counted import Counted, syncs
 from benchmarks.figures import Figure
 from dropbox_import.daemon.box import BoxRunner
 from dropbox_import.errors import ServerUnavailable
@@ -32,29 +32,6 @@ TRACED = (500, 1_500)
 USERS = tuple(f"user{number}" for number in range(5))
 SIDECAR = "target: {dataset: HeLa}\n"
 TURNS = 50
-
-
-class Counted:
-    """In the place of a function: counts its calls, and the seconds in them. `really`: it is called."""
-
-    def __init__(self, plain: object, *, really: bool) -> None:
-        self.plain, self.really = plain, really
-        self.count, self.seconds = 0, 0.0
-
-    def __call__(self, *args: object) -> object:
-        self.count += 1
-        begun = time.perf_counter()
-        try:
-            return self.plain(*args) if self.really and callable(self.plain) else None
-        finally:
-            self.seconds += time.perf_counter() - begun
-
-
-@contextmanager
-def syncs(*, really: bool) -> Iterator[Counted]:
-    counted = Counted(os.fsync, really=really)
-    with mock.patch("os.fsync", counted):
-        yield counted
 
 
 def run() -> list[Figure]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from benchmarks.backlog import Counted, syncs
+from benchmarks.counted import Counted, syncs
 from benchmarks.figures import Figure
 from dropbox_import.daemon.box import BoxRunner
 from dropbox_import.inspector.keys import fileset_key

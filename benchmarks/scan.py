@@ -10,16 +10,21 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
+from unittest import mock
 
+from benchmarks.counted import Counted
 from benchmarks.figures import Figure, spread
 from dropbox_import.clock import SystemClock
 from dropbox_import.intake import Intake
+from dropbox_import.intake.reading import Reader
 from dropbox_import.settings import Box
 
 SIZES = (1_000, 10_000, 100_000)
 IN_A_FOLDER = 1_000
 ROUNDS = 5
 MOST = 2.0
+READ = 2_000
 FIRST_FILES = 20_000
 FIRST_ROUNDS = 15
 SIDECAR = b"target: {dataset: HeLa}\n"
@@ -31,7 +36,7 @@ def run() -> list[Figure]:
     try:
         for waiting in (False, True):
             figures += _looks(folder / f"looks-{waiting}", waiting)
-        return figures + _first(folder / "first") + _drops(folder / "drops")
+        return figures + _first(folder / "first") + _one_sidecar(folder / "one") + _drops(folder / "drops")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -82,6 +87,27 @@ def _first(folder: Path) -> list[Figure]:
     return figures
 
 
+def _one_sidecar(folder: Path) -> list[Figure]:
+    """What it costs to read one for the first time: to open it, to see whether it is one, to parse it."""
+    figures: list[Figure] = []
+    for equal in (False, True):
+        box = _box(folder / f"{equal}")
+        _give(box.path / "drop" / "jdoe", READ, equal)
+        bare = _took(partial(walk, str(box.path / "drop"))) / (2 * READ)
+        counted = Counted(Reader._fresh, really=True)
+
+        def fresh(reader: Reader, *about: Any, counted: Counted = counted) -> object:
+            return counted(reader, *about)
+
+        with mock.patch.object(Reader, "_fresh", fresh):
+            Intake(box, SystemClock()).scan()
+        each = counted.seconds / counted.count
+        texts = "with the same text as the others" if equal else "with a text of its own"
+        figures.append(Figure(f"milliseconds to read one of {counted.count:,} sidecars {texts}", f"{1000 * each:.3f}"))
+        figures.append(Figure("  names in a bare walk of that time", f"{each / bare:.0f}"))
+    return figures
+
+
 def _ratio(what: str, values: list[float]) -> Figure:
     return Figure(what, spread(values), f"at most {MOST:g}", median(values) <= MOST)
 
@@ -93,9 +119,7 @@ def _drops(folder: Path) -> list[Figure]:
     for files in SIZES:
         box, drops = _box(folder / str(files)), files // 2
         home = box.path / "drop" / "jdoe"
-        for number in range(drops):
-            (home / f"image{number:05}.tif").write_bytes(b"x")
-            (home / f"image{number:05}.yaml").write_bytes(SIDECAR)
+        _give(home, drops)
         bare: list[float] = []
         found: dict[str, list[float]] = {
             word: [] for word in ("read for the first time", "found ready", "still ready", "one of them taken")
@@ -126,6 +150,13 @@ def _drops(folder: Path) -> list[Figure]:
 def _box(folder: Path) -> Box:
     (folder / "drop" / "jdoe").mkdir(parents=True)
     return Box(path=folder, quiet_period=0.0)
+
+
+def _give(home: Path, drops: int, equal: bool = True) -> None:
+    """A sidecar for each image."""
+    for number in range(drops):
+        (home / f"image{number:05}.tif").write_bytes(b"x")
+        (home / f"image{number:05}.yaml").write_bytes(SIDECAR if equal else f"target: {{dataset: HeLa {number}}}\n".encode())
 
 
 def _fill(home: Path, files: int, waiting: bool, in_a_folder: int = IN_A_FOLDER, equal: bool = True) -> None:
