@@ -153,9 +153,9 @@ def _descriptors() -> int:
 
 def _outage(lab: Lab, runner: BoxRunner) -> list[Figure]:
     """While OMERO is down: what each turn costs, and that it reads no journal."""
-    reads = Counted(journal._raw, really=True)
+    reads = Counted(journal.raw_bytes, really=True)
     begun, scans = _cpu(), runner.scans
-    with mock.patch.object(journal, "_raw", reads):
+    with mock.patch.object(journal, "raw_bytes", reads):
         _turns(lab, runner, TURNS)
     made = runner.scans - scans
     spent = (_cpu() - begun) / made
@@ -166,9 +166,9 @@ def _outage(lab: Lab, runner: BoxRunner) -> list[Figure]:
 
 
 def _start(lab: Lab) -> list[Figure]:
-    begun, reads = _cpu(), Counted(journal._raw, really=True)
+    begun, reads = _cpu(), Counted(journal.raw_bytes, really=True)
     runner = lab.start()
-    with mock.patch.object(journal, "_raw", reads):
+    with mock.patch.object(journal, "raw_bytes", reads):
         runner.turn(0)
     each = 1000 * (_cpu() - begun) / runner.busy()
     if reads.count < runner.busy():

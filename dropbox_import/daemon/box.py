@@ -133,7 +133,9 @@ class BoxRunner:
 
     def moving(self) -> bool:
         """Whether a claim is to go on by itself within moments: a poll, a look after a lost connection."""
-        return self.claims.moving() or bool(self._ready or self._unread.names or self._errands) or not self._inbox.empty()
+        return (
+            self.claims.moving() or self._intake.busy or bool(self._ready or self._unread.names or self._errands) or not self._inbox.empty()
+        )
 
     def busy(self) -> int:
         return len(self.claims) + len(self._unread.names)

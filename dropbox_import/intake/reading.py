@@ -17,6 +17,7 @@ from dropbox_import.disk.trouble import as_ours
 from dropbox_import.errors import Mistake, Rejected, SidecarInvalid
 from dropbox_import.intake.filed import LONGEST, Earlier, earlier_of
 from dropbox_import.intake.pairing import Asked
+from dropbox_import.intake.sums import Sums
 from dropbox_import.intake.tree import Entry, entry_of
 from dropbox_import.model import ImportRequest
 
@@ -51,7 +52,7 @@ class Reader:
         self._stable = stable_ids
         self._readings: dict[str, Reading] = {}
         self._earlier: dict[str, tuple[Hashable, Earlier | None]] = {}
-        self._sums: dict[str, tuple[Hashable, str]] = {}
+        self.sums = Sums(base)
         self._faults: dict[str, Hashable] = {}
         self._texts: dict[tuple[str, bool], ImportRequest] = {}  # of one scan
         self.unsettled = False  # something could not be read, and is to be asked for again though it has not changed
@@ -87,17 +88,10 @@ class Reader:
     def forget_all_but(self, is_there: Callable[[str], object]) -> None:
         """The end of a scan that asked: keep only what still exists."""
         self._texts.clear()
-        for known in (self._readings, self._sums, self._faults, self._earlier):
+        for known in (self._readings, self._faults, self._earlier):
             for path in [path for path in known if is_there(path) is None]:
                 del known[path]
-
-    def sha256(self, entry: Entry) -> str:
-        """The checksum of a file, read in full the first time. OSError if it cannot be."""
-        mark = entry.print
-        known = self._sums.get(entry.path)
-        if known is None or known[0] != mark:
-            known = self._sums[entry.path] = (mark, self._sum(entry.path))
-        return known[1]
+        self.sums.keep(is_there)
 
     def first_time(self, entry: Entry) -> bool:
         """True once for each state of the file, so that a fault of ours is not logged at every scan."""
