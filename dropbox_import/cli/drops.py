@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dropbox_import.clock import SystemClock
 from dropbox_import.heartbeat import Heartbeat, heartbeats
 from dropbox_import.intake.filed import RECORDS, records_among
+from dropbox_import.intake.tree import MAX_DEPTH
 from dropbox_import.model import DropState, DropSummary
 from dropbox_import.sidecar import HEAD, SUFFIXES, is_sidecar
 from dropbox_import.spool.layout import Layout
@@ -189,6 +190,15 @@ def reasons(status: Path) -> dict[tuple[str, str, str], str]:
         return {}
 
 
+def _files(folder: Path) -> Iterator[Path]:
+    """Those that can be seen, as deep as a scan looks: what one user's folders are like must not keep anybody from seeing the others'."""
+    for top, folders, names in os.walk(folder):
+        folders.sort()
+        if len(Path(top).relative_to(folder).parts) >= MAX_DEPTH:
+            folders.clear()
+        yield from (Path(top, name) for name in sorted(names))
+
+
 def sidecars(drop: Path) -> Iterator[tuple[str, str, str]]:
     """User, path below the user's folder, time of the last change, of each sidecar."""
     try:
@@ -196,10 +206,12 @@ def sidecars(drop: Path) -> Iterator[tuple[str, str, str]]:
     except OSError:
         return
     for folder in users:
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() not in SUFFIXES or path.is_symlink() or not path.is_file():
+        for path in _files(folder):
+            if path.suffix.lower() not in SUFFIXES:
                 continue
             try:
+                if path.is_symlink() or not path.is_file():
+                    continue
                 if path.name in RECORDS and path.name in records_among(os.listdir(path.parent)):
                     continue
                 with path.open("rb") as stream:

@@ -43,7 +43,8 @@ HEARTBEAT_SECONDS = 10.0
 _LONGEST_SLEEP = 5.0
 _SHARE_PAUSE = 30.0
 _CLAIMING = 0.5  # seconds at a stretch
-_SCAN_SHARE = 9  # a scan takes at most a tenth of the time: after one comes nine times its length without
+_SCAN_SHARE = 9  # a scan takes at most a tenth of the time: after one comes nine times its length without, but
+_LONGEST_SCAN_PAUSE = 300.0  # no more than this: one that a share held up for an hour says nothing of the next one
 
 
 class BoxRunner:
@@ -180,7 +181,7 @@ class BoxRunner:
             self._next_scan = now + self.box.scan_interval
             self._scan()
             ended = self._clock.monotonic()
-            self._scan_pause = ended + _SCAN_SHARE * (ended - now)
+            self._scan_pause = ended + min(_SCAN_SHARE * (ended - now), _LONGEST_SCAN_PAUSE)
         if (self._ready or self._unread.names or len(self.claims)) and self._gone() is not None:
             self._ready.clear()
             return
@@ -246,7 +247,7 @@ class BoxRunner:
 
     def look_again(self, name: str = "") -> None:
         self._unread.read(name)
-        self._next_scan = 0.0
+        self._next_scan = self._scan_pause = 0.0
 
     def alive(self, instance: str) -> bool | None:
         return self.peers.alive(instance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,3 +106,36 @@ def test_a_drop_that_is_not_clear_is_told(wanted: str, says: str) -> None:
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0 seconds"), (1, "1 second"), (90, "1 minute"), (7199, "1 hour"), (200_000, "2 days")])
 def test_ages_are_readable(seconds: float, shown: str) -> None:
     assert ago(seconds) == shown
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows ends a path that long sooner")
+def test_a_folder_deeper_than_any_path_keeps_nobody_from_seeing_the_others(tmp_path: Path) -> None:
+    (tmp_path / "alice").mkdir()
+    (tmp_path / "bob").mkdir()
+    (tmp_path / "bob" / "b.yaml").write_text("target: none\n")
+    here = os.open(tmp_path / "alice", os.O_RDONLY)
+    deep = [here]
+    try:
+        for _ in range(30):  # 30 times 200 letters are more than a path may have
+            os.mkdir("x" * 200, dir_fd=deep[-1])
+            deep.append(os.open("x" * 200, os.O_RDONLY, dir_fd=deep[-1]))
+        assert [(user, path) for user, path, _ in sidecars(tmp_path)] == [("bob", "b.yaml")]
+    finally:
+        for descriptor in deep:
+            os.close(descriptor)
+
+
+def test_a_folder_that_may_not_be_entered_keeps_nobody_from_seeing_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`chmod 744`: its names are listed, and nothing can be said of them."""
+    for name in ("alice/sub/a.yaml", "bob/b.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("target: none\n")
+    stat = Path.lstat
+
+    def denied(self: Path) -> os.stat_result:
+        if self.name == "a.yaml":
+            raise PermissionError(13, "Permission denied", str(self))
+        return stat(self)
+
+    monkeypatch.setattr(Path, "lstat", denied)
+    assert [(user, path) for user, path, _ in sidecars(tmp_path)] == [("bob", "b.yaml")]
