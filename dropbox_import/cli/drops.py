@@ -63,14 +63,19 @@ def _list(folder: Path) -> list[str]:
 
 
 def life(settings: Settings) -> dict[str, tuple[Heartbeat, ...]]:
-    """The heartbeats in each box, judged by our clock, since reading must not write."""
+    """The heartbeats in each box, judged by our clock, since reading must not write.
+
+    The clock of a file server may be another one, so of our own daemon its own word counts, which it writes on this machine.
+    """
     now = SystemClock().now().timestamp()
     ended = last_end(settings.state_dir / STATUS_FILE)
+    seen = last_seen(settings.state_dir / STATUS_FILE, now)
 
     def judged(beat: Heartbeat) -> Heartbeat:
         # Not the number of the process alone: in a container it is always the same.
-        mine = ended is not None and (beat.instance, beat.pid) == ended[:2] and not beat.accepting
-        return replace(beat, stopped=ended[2]) if mine and ended is not None else beat
+        if ended is not None and (beat.instance, beat.pid) == ended[:2] and not beat.accepting:
+            return replace(beat, stopped=ended[2])
+        return replace(beat, age=seen[2]) if seen is not None and (beat.instance, beat.pid) == seen[:2] else beat
 
     return {str(box.path): tuple(judged(beat) for beat in heartbeats(box.path, now)) for box in settings.boxes}
 
@@ -80,6 +85,16 @@ def last_end(status: Path) -> tuple[str, int, str] | None:
     try:
         facts: Any = json.loads(status.read_bytes())
         return None if facts["running"] else (str(facts["instance"]), int(facts["pid"]), str(facts["at"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def last_seen(status: Path, now: float) -> tuple[str, int, float] | None:
+    """Instance and process of a daemon that did not say that it ended, and how many seconds ago it wrote; None for anything else."""
+    try:
+        facts: Any = json.loads(status.read_bytes())
+        age = abs(now - datetime.fromisoformat(facts["at"]).timestamp())
+        return (str(facts["instance"]), int(facts["pid"]), age) if facts["running"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

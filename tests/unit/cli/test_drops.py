@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from dropbox_import.cli import status
-from dropbox_import.cli.drops import recent, sidecars
+from dropbox_import.cli.drops import life, recent, sidecars
 from dropbox_import.cli.show import pick
 from dropbox_import.errors import Rejected
 from dropbox_import.heartbeat import Heartbeat, ago
 from dropbox_import.intake.filed import RECORDS
 from dropbox_import.model import DropState, DropSummary
+from dropbox_import.settings import Box, Omero, Settings
 from dropbox_import.spool import layout
 
 ONE = DropSummary(
@@ -139,3 +141,20 @@ def test_a_folder_that_may_not_be_entered_keeps_nobody_from_seeing_the_others(tm
 
     monkeypatch.setattr(Path, "lstat", denied)
     assert [(user, path) for user, path, _ in sidecars(tmp_path)] == [("bob", "b.yaml")]
+
+
+@pytest.mark.parametrize(("seconds", "alive"), [(5, True), (300, False)])
+def test_where_the_clock_of_a_file_server_is_another_one_our_own_daemon_is_believed(tmp_path: Path, seconds: int, alive: bool) -> None:
+    """The heartbeat is the newest there is; the share shows it with a time 45 seconds ago, or in an hour."""
+    now = datetime.now(UTC)
+    settings = Settings(
+        omero=Omero(host="localhost", user="importer"), state_dir=tmp_path, instance="lab1", boxes=(Box(path=tmp_path / "box"),)
+    )
+    beat = tmp_path / "box" / ".heartbeat-lab1"
+    beat.parent.mkdir()
+    beat.write_text('{"instance": "lab1", "host": "pc7", "pid": 4, "interval": 10, "beat": 3}')
+    written = {"instance": "lab1", "pid": 4, "running": True, "at": (now - timedelta(seconds=seconds)).isoformat(timespec="seconds")}
+    (tmp_path / "status.json").write_text(json.dumps(written))
+    for shown in (-45.0, 3600.0):
+        os.utime(beat, (now.timestamp() + shown,) * 2)
+        assert [one.alive for one in life(settings)[str(tmp_path / "box")]] == [alive]
