@@ -19,11 +19,13 @@ from dropbox_import.intake.filed import LONGEST, Earlier, earlier_of
 from dropbox_import.intake.pairing import Asked
 from dropbox_import.intake.tree import Entry, entry_of
 from dropbox_import.model import ImportRequest
+from dropbox_import.strict_yaml import Limits
 
 _log = logging.getLogger(__name__)
 UNEXPECTED = "an unexpected error, which is a fault of this program; the log has more, and the administrator should see it"
+LONGEST_SIDECAR = Limits().size
 # One byte more than a sidecar may have, so that the parser sees that it is too large.
-_LONGEST = (1 << 20) + 1
+_LONGEST = LONGEST_SIDECAR + 1
 _BLOCK = 1 << 20
 
 
@@ -31,7 +33,8 @@ _BLOCK = 1 << 20
 class Reading:
     """One file with a sidecar's ending. `request` and `error` None: not a sidecar, or (with `trouble`) not read.
 
-    `kind`: the code of the disk's trouble, if it is that.
+    `kind`: the code of the disk's trouble, if it is that. `sha256` is "" for one that is too large to be a sidecar: it is not
+    read to its end.
     """
 
     print: Hashable
@@ -109,7 +112,8 @@ class Reader:
 
     def still_says(self, entry: Entry) -> bool:
         """Read again, for shares, where a change may leave size and time as they were."""
-        if self._sum(entry.path) == self._readings[entry.path].sha256:
+        said = self._readings[entry.path].sha256
+        if not said or hashlib.sha256(read_below(self.base, entry.path, _LONGEST)).hexdigest() == said:
             return True
         del self._readings[entry.path]
         self.unsettled = True
@@ -148,7 +152,7 @@ class Reader:
         if not verdict.is_sidecar and not verdict.near_miss:
             return Reading(mark)
         data = head if len(head) < sidecar.HEAD else read_below(self.base, entry.path, _LONGEST)
-        digest = hashlib.sha256(data).hexdigest() if len(data) < _LONGEST else self._sum(entry.path)
+        digest = hashlib.sha256(data).hexdigest() if len(data) < _LONGEST else ""
         after = entry_of(entry.path, stat_below(self.base, entry.path), stable_ids=self._stable)
         if after.print != mark:
             return Reading(mark, trouble="it is still being written")
