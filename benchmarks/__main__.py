@@ -11,7 +11,7 @@ import psutil
 
 from benchmarks.figures import table
 
-NAMES = ("upload", "drops", "idle", "claim", "scan", "backlog", "durability", "notify")
+NAMES = ("upload", "drops", "idle", "claim", "scan", "backlog", "life", "durability", "notify")
 
 
 def main(words: list[str]) -> int:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,9 +29,10 @@ _STOP = 70.0
 _HIDDEN = ("OMERO_PASSWORD", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM")
 
 
-def environment() -> dict[str, str]:
+def environment(hooks: Path | None = None) -> dict[str, str]:
+    """`hooks`: a folder of modules besides, for the daemon and its workers."""
     kept = {name: value for name, value in os.environ.items() if name not in _HIDDEN}
-    return kept | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    return kept | {"PYTHONPATH": os.pathsep.join(map(str, filter(None, (ROOT, hooks)))), "NO_COLOR": "1"}
 
 
 def until(look: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -75,7 +76,7 @@ class Scene:
         *,
         workers: Mapping[str, Any] | None = None,
         notify: Mapping[str, Any] | None = None,
-        program: Sequence[str] = PROGRAM,
+        hooks: Path | None = None,
         **of_box: Any,
     ) -> Iterator[Daemon]:
         """A daemon that runs, with the defaults of an administrator who only wrote what must be written, and these."""
@@ -93,11 +94,11 @@ class Scene:
         log = self.folder / f"{name}.log"
         with log.open("ab") as stream:
             child = subprocess.Popen(
-                [*program, "run", "--config", str(path)],
+                [*PROGRAM, "run", "--config", str(path)],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
-                env=environment(),
+                env=environment(hooks),
                 cwd=self.folder,
             )
         found = Daemon(child, box, log)

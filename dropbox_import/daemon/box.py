@@ -20,6 +20,7 @@ from dropbox_import.daemon.peers import Peers
 from dropbox_import.daemon.pipeline import Pipeline
 from dropbox_import.daemon.sessions import Held
 from dropbox_import.daemon.shared import Shared
+from dropbox_import.daemon.unread import Unread
 from dropbox_import.daemon.working import SHOWN, WorkingSet, by_turns
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.disk.volumes import free_bytes
@@ -29,7 +30,7 @@ from dropbox_import.intake import Intake
 from dropbox_import.model import Candidate, Waiting
 from dropbox_import.settings import Box
 from dropbox_import.spool import claim as claims
-from dropbox_import.spool import filing, layout, taking
+from dropbox_import.spool import layout, taking
 from dropbox_import.spool.adopt import make_ours
 from dropbox_import.spool.identity import Instance
 from dropbox_import.spool.layout import Layout, read_marker
@@ -43,7 +44,6 @@ _LONGEST_SLEEP = 5.0
 _SHARE_PAUSE = 30.0
 _CLAIMING = 0.5  # seconds at a stretch
 _SCAN_SHARE = 9  # a scan takes at most a tenth of the time: after one comes nine times its length without
-_DAMAGED_PAUSE = 60.0
 
 
 class BoxRunner:
@@ -60,9 +60,7 @@ class BoxRunner:
         self._inbox: queue.SimpleQueue[tuple[Active, Step, Order, Reply] | Errand | str | None] = queue.SimpleQueue()
         self._errands: list[Errand] = []
         self.claims = WorkingSet(self.layout, shared, self._pipeline, self)
-        self._unread: list[str] = []
-        self._known: dict[str, float] = {}  # claims that cannot be read, and when they are tried again
-        self._damaged: dict[str, str] = {}  # those of them that stay so until somebody mends them, and why
+        self._unread = Unread(shared.clock)
         self._here: tuple[ShareUnavailable | None] | None = None
         self._ready: deque[Candidate] = deque()
         self._waiting: tuple[Waiting, ...] = ()
@@ -119,11 +117,11 @@ class BoxRunner:
 
     def waits(self) -> list[tuple[str, DropboxImportError]]:
         """The claims that cannot go on now, each with the reason."""
-        return self.claims.waits()
+        return self.claims.waits() + self._unread.waits()
 
     def held(self) -> list[tuple[str, str]] | None:
         """The claims that somebody must look at before anything is done with them, and why. None: not all have been read yet."""
-        return None if self._unread or not self.scans else [*self._damaged.items(), *self.claims.held()]
+        return None if self._unread.names or not self.scans else [*self._unread.damaged(), *self.claims.held()]
 
     def needed_sessions(self) -> frozenset[int]:
         """The sessions that claims of this box still refer to."""
@@ -135,10 +133,12 @@ class BoxRunner:
 
     def moving(self) -> bool:
         """Whether a claim is to go on by itself within moments: a poll, a look after a lost connection."""
-        return self.claims.moving() or bool(self._ready or self._unread or self._errands) or not self._inbox.empty()
+        return (
+            self.claims.moving() or self._intake.busy or bool(self._ready or self._unread.names or self._errands) or not self._inbox.empty()
+        )
 
     def busy(self) -> int:
-        return len(self.claims) + len(self._unread)
+        return len(self.claims) + len(self._unread.names)
 
     def waiting(self) -> int:
         """How many drops were seen that cannot be taken yet."""
@@ -181,26 +181,28 @@ class BoxRunner:
             self._scan()
             ended = self._clock.monotonic()
             self._scan_pause = ended + _SCAN_SHARE * (ended - now)
-        if (self._ready or self._unread or len(self.claims)) and self._gone() is not None:
+        if (self._ready or self._unread.names or len(self.claims)) and self._gone() is not None:
             self._ready.clear()
             return
         self._read_some()
-        if self._unread and not self.loaded:
+        if self._unread.names and not self.loaded:
             return  # who knows only some of the claims might give up what the others count on
         self._claim_some()
         self.claims.turn()
-        self._unread += self.claims.second_parts
+        self._unread.names += self.claims.second_parts
         self.claims.second_parts.clear()
         for name, error in self.claims.unreadable.items():
-            self._cannot_read(name, error)
+            self._unread.cannot(name, error)
         self.claims.unreadable.clear()
 
     def pause(self) -> float:
         """Seconds until something is due by itself."""
-        if self._ready or self._unread:
-            return 0.0
         now = self._clock.monotonic()
-        due = (max(self._next_scan, self._scan_pause), self._next_beat, now + _LONGEST_SLEEP, self.claims.due(now))
+        due = [max(self._next_scan, self._scan_pause), self._next_beat, now + _LONGEST_SLEEP]
+        if self._here is None or self._here[0] is None:  # else nothing is done but to look whether the box is back
+            if self._ready or self._unread.names:
+                return 0.0
+            due.append(self.claims.due(now))
         return max(0.0, min(due) - now)
 
     def _drain_inbox(self, timeout: float) -> None:
@@ -243,7 +245,7 @@ class BoxRunner:
         self.claims.forget(active.id)
 
     def look_again(self, name: str = "") -> None:
-        self._known.pop(name, None)
+        self._unread.read(name)
         self._next_scan = 0.0
 
     def alive(self, instance: str) -> bool | None:
@@ -337,19 +339,15 @@ class BoxRunner:
         """Claims of this instance that nobody drives: after a start, one that an administrator moved back. Only names are read here."""
         folder = self.layout.instance(self._shared.instance.name)
         names = {name for name in os.listdir(folder) if layout.is_id(name)} if folder.is_dir() else set()
-        now = self._clock.monotonic()
         self.claims.gone(names)
-        self._known = {name: again for name, again in self._known.items() if name in names}
-        self._damaged = {name: why for name, why in self._damaged.items() if name in self._known}
-        unread = (name for name in names if name not in self.claims and self._known.get(name, now) <= now)
-        self._unread = sorted(name for name in unread if name.removesuffix(filing.SPLIT_SUFFIX) not in names - {name})
-        self.loaded = self.loaded or not (self._unread or self._known)
+        self._unread.scanned(names, self.claims)
+        self.loaded = self.loaded or not self._unread
 
     def _read_some(self) -> None:
         """Read the journals of claims that are not known yet, for a moment: with thousands, the signs of life go on between."""
         until = self._clock.monotonic() + _CLAIMING
-        while self._unread and self._clock.monotonic() < until:
-            name = self._unread.pop(0)
+        while self._unread.names and self._clock.monotonic() < until:
+            name = self._unread.names.pop(0)
             if name in self.claims:
                 continue
             try:
@@ -358,20 +356,12 @@ class BoxRunner:
             except ClaimTaken:
                 continue
             except (JournalDamaged, OSError) as error:
-                self._cannot_read(name, error)
+                self._unread.cannot(name, error)
                 continue
-            self._known.pop(name, None)
+            self._unread.read(name)
             self._begun.add(claim)
             self.claims.found(claim)
-        self.loaded = self.loaded or not (self._unread or self._known or not self.scans)
-
-    def _cannot_read(self, name: str, error: JournalDamaged | OSError) -> None:
-        """Told once; it is tried again now and then, since somebody may have mended it."""
-        if name not in self._known:
-            log.error("%s", error, extra={"drop": name, "step": "held"})
-        if isinstance(error, JournalDamaged):
-            self._damaged[name] = error.sentence
-        self._known[name] = self._clock.monotonic() + (_DAMAGED_PAUSE if isinstance(error, JournalDamaged) else 0.0)
+        self.loaded = self.loaded or not (self._unread or not self.scans)
 
     def _claim(self, candidate: Candidate) -> None:
         now = self._clock.monotonic()

@@ -69,6 +69,8 @@ def _fileset_order(step: Step, drop: Drop, state: FilesetState, claim: Path, gro
         case Do.LOOK_UP:
             args = {"session": group_session, "submission": drop.submission}
             return Order("importer", "look_up", args, group_session, key)
+        case Do.CHECK_ALONE:
+            return Order("importer", "look_up", {"session": own, "submission": drop.submission}, own, key, number)
         case Do.DISCARD:
             args = {"session": group_session, "fileset": step.number}
             intents = (Record("discard", {"fileset": step.number}, key),) if state.discarding is None else ()

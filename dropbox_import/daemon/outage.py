@@ -15,6 +15,10 @@ log = logging.getLogger(__name__)
 # Seconds. A lost connection is often no outage but a restart or a pulled cable, and OMERO ends our sessions after ten idle
 # minutes: so the first looks come soon, and only then the configured tries. One look costs nothing.
 QUICK_LOOKS = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0)
+# The codes of trouble that every drop has, and not only the one that met it.
+EVERYBODY = frozenset(
+    {"unreachable", "unknown-host", "connection-lost", "no-answer", "no-session", "certificate", "host", "login", "server-disk-full"}
+)
 # Who tries and is not heard of for so long (its box hangs) does not keep the others from trying.
 _TRYING = 200.0
 _WAITED_OUT = 3  # of them even by a run that ends when nothing is left to do

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dropbox_import.daemon.commands import Order
-from dropbox_import.errors import DropboxImportError
+from dropbox_import.daemon.commands import Order, token
+from dropbox_import.errors import DropboxImportError, TryLater
 from dropbox_import.spool.fold import Drop, FilesetState
 from dropbox_import.spool.journal import Record
 from dropbox_import.spool.steps import Do, Step
@@ -26,7 +26,9 @@ def records_of(step: Step, drop: Drop, result: dict[str, Any], order: Order) -> 
         case Do.DISCARD:
             return [Record("discarded", {"fileset": step.number}, key)]
         case Do.BEGIN:
-            return [Record("begun", {"fileset": result["fileset"]}, key, attempt)]
+            return _begun(result["fileset"], result["beside"], key, attempt)
+        case Do.CHECK_ALONE:
+            return _checked(drop, result, key, attempt)
         case Do.SEND:
             return [Record("uploaded", {"files": result["files"]}, key, attempt)]
         case Do.COMMIT:
@@ -39,6 +41,27 @@ def records_of(step: Step, drop: Drop, result: dict[str, Any], order: Order) -> 
             told = {"made": result.get("made", []), "refused": result.get("refused", [])}
             return [Record("annotated", told if key else {"on": step.group, **told}, key)]
     return []
+
+
+def _begun(fileset: int, beside: list[int], key: str, attempt: int) -> list[Record]:
+    """Whoever begins looks afterwards, so of two at least the later one sees the other, and takes its own back."""
+    begun = Record("begun", {"fileset": fileset, "alone": not beside}, key, attempt)
+    if not beside:
+        return [begun]
+    sentence = "another drop with the same submission is being imported at this moment, maybe by another instance"
+    hint = "Nothing needs to be done: what OMERO has of it in the end is not imported again."
+    # As if OMERO had refused it: what was made is removed, and what the other one brings is looked for.
+    told = {"state": "error", "class": TryLater.__name__, "code": "begun-elsewhere", "sentence": sentence, "hint": hint}
+    return [begun, Record("answered", told, key, attempt)]
+
+
+def _checked(drop: Drop, result: dict[str, Any], key: str, attempt: int) -> list[Record]:
+    known = drop.filesets[key].attempt
+    if known is None or known.fileset is None:
+        return []
+    same = token(drop, drop.filesets[key])
+    beside = [one["fileset"] for one in result["attempts"] if one["token"] == same and one["fileset"] != known.fileset]
+    return _begun(known.fileset, beside, key, attempt)
 
 
 _LOOKED = ("fileset", "drop", "instance", "session", "attempt", "committed", "complete", "images")

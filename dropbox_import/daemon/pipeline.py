@@ -220,6 +220,8 @@ class Pipeline:
         worker = shared.book.worker_of(order.session) if order.session else None
         if order.session and worker is None:
             return False  # its worker has just died: the session will be joined
+        if self._somebody_is_at_it(active, step, order):
+            return False  # before OMERO may be asked: who asks and then does not would be news for all, again and again
         if order.role == "importer" and not shared.outage.may_ask():
             return False
         if step.do is Do.OPEN_SESSION and not shared.book.want(active.claim.drop.owner, step.group):
@@ -236,6 +238,12 @@ class Pipeline:
             raise
         self._dispatch(active, step, order, worker)
         return False
+
+    def _somebody_is_at_it(self, active: Active, step: Step, order: Order) -> bool:
+        """Whether the session is being opened or joined for another drop, whose answer serves all."""
+        if step.do is Do.OPEN_SESSION:
+            return self._shared.book.is_wanted(active.claim.drop.owner, step.group)
+        return order.do == "join_session" and self._shared.book.is_joined(step.number)
 
     def _may_begin(self, active: Active, step: Step) -> bool:
         """Whether a slot for the upload is free, and after a try that went wrong its pause is over."""
@@ -262,15 +270,10 @@ class Pipeline:
             return self._end_or_join(step)
         group = str((drop.resolved or {}).get("group", ""))
         session = shared.book.open_for(drop.owner).get(group, 0)
-        members, odd = claims.members_now(active.claim) if step.do is Do.INSPECT else ((), ())
-        if odd and not drop.again:  # of a drop that is tried again this was told when it was gathered
-            raise odd[0]
-        known = {one.path for one in drop.candidate.members} if drop.candidate and members else set()
-        seen = [to_plain(one) for one in members if one.path in known]
-        order = order_for(step, drop, active.claim.path, session, seen)
+        seen, unknown = claims.to_inspect(active.claim) if step.do is Do.INSPECT else ((), ())
+        order = order_for(step, drop, active.claim.path, session, [to_plain(one) for one in seen])
         if order is None:
             return None
-        unknown = tuple(one.path for one in members if one.path not in known)
         return replace(order, unknown=unknown, ended=dict(shared.book.ended_for()) if step.do is Do.LOOK_UP else {})
 
     def _end_or_join(self, step: Step) -> Order:

@@ -10,6 +10,7 @@ import logging
 
 from dropbox_import.daemon.active import Active
 from dropbox_import.daemon.commands import Order
+from dropbox_import.daemon.outage import EVERYBODY
 from dropbox_import.daemon.outcomes import failure_data, records_of
 from dropbox_import.daemon.shared import Shared
 from dropbox_import.errors import ConfigError, DropboxImportError, OutcomeUnknown, Rejected, TryLater
@@ -17,7 +18,7 @@ from dropbox_import.spool.fold import Phase
 from dropbox_import.spool.journal import Record
 from dropbox_import.spool.steps import Do, Step
 from dropbox_import.workers.limits import COMPUTING_IS_LIMITED
-from dropbox_import.workers.protocol import NOT_HELD
+from dropbox_import.workers.protocol import NO_WORKER, NOT_HELD
 from dropbox_import.workers.replies import Reply
 
 log = logging.getLogger(__name__)
@@ -28,17 +29,14 @@ _UNKNOWN_PAUSE = 2.0
 _MOST_CONFIRMS = 20
 _MOST_INSPECTIONS = 3
 _MOST_DEATHS = 3
+_MOST_UNRESOLVED = 2
 _TELL_AFTER = 3  # tries of an unknown outcome, then the wait has its reason shown
 _MOST_WATCHED = 20  # polls of a start whose outcome is unknown: a minute
 _OF_THE_DROP = frozenset({Do.INSPECT, Do.OPEN_SESSION, Do.RESOLVE, Do.TARGET})
 _OF_AN_ATTEMPT = frozenset({Do.SEND, Do.COMMIT, Do.POLL})
 _DEADLY = frozenset({Do.BEGIN, Do.SEND, Do.COMMIT, Do.POLL, Do.ANNOTATE})
-_NOBODY_ASKED = frozenset({"worker-would-not-start", "worker-died", "worker-stopped", "hung", "stopping", "unsendable", *NOT_HELD})
+_NOBODY_ASKED = frozenset({NO_WORKER, "worker-died", "worker-stopped", "hung", "stopping", "unsendable", *NOT_HELD})
 _CONNECTION_GONE = frozenset({"connection-lost", "no-answer", "session-gone", "unreachable"})
-# Trouble that every drop has, and not only the one that met it.
-_EVERYBODY = frozenset(
-    {"unreachable", "unknown-host", "connection-lost", "no-answer", "no-session", "certificate", "host", "login", "server-disk-full"}
-)
 
 
 class Replies:
@@ -96,7 +94,7 @@ class Replies:
             # `imported`: it outranks what OMERO says later, when a user may have deleted the images there.
             active.claim.append(*records, sync=any(record.kind == "imported" for record in records))
             active.succeeded(step)
-            if step.do is Do.POLL:
+            if any(record.kind in ("answered", "lost") for record in records):
                 self._let_go(active, step.key, order.attempt)
         elif step.do is Do.POLL:
             tries = active.tries(step)
@@ -183,7 +181,7 @@ class Replies:
 
     def _failed(self, active: Active, step: Step, order: Order, reply: Reply, error: DropboxImportError) -> None:
         shared, claim = self._shared, active.claim
-        outage = order.role == "importer" and error.kind in _EVERYBODY
+        outage = order.role == "importer" and error.kind in EVERYBODY
         if outage and not reply.died and reply.worker:
             shared.outage.failed(error)
         elif order.role == "importer" and error.kind not in _NOBODY_ASKED and not isinstance(error, OutcomeUnknown):
@@ -192,7 +190,7 @@ class Replies:
             shared.outage.undecided()
         if error.kind in _CONNECTION_GONE and order.session:
             shared.book.mark(order.session, "joinable")
-        if error.kind == "worker-would-not-start":
+        if error.kind == NO_WORKER:
             self._later(active, step, error, False)
         elif error.kind in NOT_HELD or (reply.worker and not shared.workers.alive(reply.worker)):
             self._not_held(active, step, order, reply, error)
@@ -251,7 +249,11 @@ class Replies:
 
     def _rejected(self, active: Active, step: Step, order: Order, error: Rejected) -> None:
         claim, data = active.claim, failure_data(error)
-        if step.do in _OF_THE_DROP:
+        if step.do is Do.TARGET and error.kind == "missing-target" and active.tries(step) < _MOST_UNRESOLVED:
+            # It was found by its name a moment ago, and is bound to its id since: somebody removed it, so it is looked for anew.
+            active.pause(step, 0.0)
+            claim.append(Record("unresolve"))
+        elif step.do in _OF_THE_DROP:
             self.drop_rejected(active, step, error)
         elif step.do is Do.ANNOTATE:
             claim.append(self._not_annotated(error, step.key, step.group))

@@ -125,6 +125,16 @@ class SessionBook:
 
     # --- telling --------------------------------------------------------------------
 
+    def is_wanted(self, owner: str, group: str) -> bool:
+        """Whether somebody is at the opening of that session."""
+        with self._lock:
+            return self._clock.monotonic() < self._opening.get((owner, group), 0.0)
+
+    def is_joined(self, number: int) -> bool:
+        """Whether somebody is at the joining of that session."""
+        with self._lock:
+            return self._clock.monotonic() < self._joining.get(number, 0.0)
+
     def want(self, owner: str, group: str) -> bool:
         """Reserve the opening of a session; False when somebody is at it."""
         now = self._clock.monotonic()
@@ -157,13 +167,18 @@ class SessionBook:
         self._put(Session(number, owner, group, "held", worker, default, self._clock.monotonic()))
 
     def touch(self, number: int) -> None:
-        self._change(number, since=self._clock.monotonic(), only="held")
+        with self._lock:
+            session = self._sessions.get(number)
+            if session is not None and session.state == "held":
+                self._sessions[number] = replace(session, since=self._clock.monotonic())
 
     def retire(self, number: int) -> None:
         """No new work in it: it will be ended."""
-        self._change(number, retired=True)
         with self._lock:
-            self.version += 1
+            session = self._sessions.get(number)
+            if session is not None and not session.retired:  # said again and again while OMERO is away, it is no news
+                self._sessions[number] = replace(session, retired=True)
+                self.version += 1
 
     def retire_those_of(self, owner: str) -> None:
         """No new work in any session of this owner: who took a drop over waits for the end of the one that it was in."""
@@ -233,14 +248,3 @@ class SessionBook:
         with self._lock:
             self.version += 1
             self._sessions[session.number] = session
-
-    def _change(self, number: int, *, only: str = "", since: float | None = None, retired: bool | None = None) -> None:
-        with self._lock:
-            session = self._sessions.get(number)
-            if session is None or (only and session.state != only):
-                return
-            self._sessions[number] = replace(
-                session,
-                since=session.since if since is None else since,
-                retired=session.retired if retired is None else retired,
-            )

@@ -10,11 +10,12 @@ from typing import Protocol
 from dropbox_import.clock import Clock
 from dropbox_import.daemon.alerts import AFTER, Alerts
 from dropbox_import.daemon.channels import ChannelTrouble
-from dropbox_import.daemon.outage import Outage
+from dropbox_import.daemon.outage import EVERYBODY, Outage
 from dropbox_import.disk.volumes import free_bytes
 from dropbox_import.errors import AccessDenied, DiskFull, DropboxImportError, FileBusy
 from dropbox_import.model import Waiting
 from dropbox_import.settings import Box
+from dropbox_import.workers.protocol import NO_WORKER
 
 _LOOK = 5.0  # seconds
 _MOST_DENIED = 10  # of one box that are told one by one
@@ -28,6 +29,8 @@ _UNSENT = 600.0  # seconds
 _HELD_HINT = "Nothing of it is touched until somebody has looked: `dropbox-import show {drop}` says more."
 _PEER_HINT = "`dropbox-import status` says more."
 _DENIED_HINT = "Give the service account the right to read, move and change it (`dropbox-import check` says what to type)."
+_WAITS_HINT = "Nothing is lost, and it is tried again by itself; `dropbox-import status` and the log of the service say more."
+_TOLD_ELSEWHERE = frozenset({DiskFull.code, AccessDenied.code, FileBusy.code})
 _BUSY_HINT = "Close the program that has it open, or ask its user; the drop goes on by itself."
 
 
@@ -182,6 +185,24 @@ def of_box(runner: Runner) -> Iterator[Trouble]:
     long = runner.box.wait_for_files.tell_after
     for name, why, drop in (*_claims(runner, FileBusy), *_drops(runner, FileBusy)):
         yield Trouble(f"busy:{path}:{name}", f"{name} waits for long: {why}", _BUSY_HINT, after=long, drop=drop)
+    yield from _other_waits(runner, path, long)
+
+
+def _other_waits(runner: Runner, path: Path, long: float) -> Iterator[Trouble]:
+    """One for each kind of reason that nothing else tells of: whatever a drop waits for, somebody hears of it in the end."""
+    by_kind: dict[str, list[tuple[str, str, str, str]]] = {}
+    for drop, error in runner.waits():
+        if error.kind not in _TOLD_ELSEWHERE | EVERYBODY:
+            by_kind.setdefault(error.kind, []).append((drop, error.sentence, error.hint, drop))
+    for one in runner.unclaimed():
+        if one.kind and one.kind not in _TOLD_ELSEWHERE:
+            by_kind.setdefault(one.kind, []).append((f"{one.user}/{one.sidecar}", one.reason, "", ""))
+    for kind, waiting in by_kind.items():
+        name, why, hint, drop = waiting[0]
+        after = AFTER if kind == NO_WORKER else long
+        many = f"{len(waiting)} drops in {path} wait for long, among them {name}: {why}"
+        told = f"{name} waits for long: {why}" if len(waiting) == 1 else many
+        yield Trouble(f"waits:{path}:{kind}", told, hint or _WAITS_HINT, after, drop if len(waiting) == 1 else "")
 
 
 def _claims(runner: Runner, kind: type[DropboxImportError]) -> Iterable[tuple[str, str, str]]:

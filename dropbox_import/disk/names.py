@@ -10,6 +10,9 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-
 _DRIVE = re.compile(r"[A-Za-z]:($|[\\/])")
 
 
+_LONGEST = 255  # bytes of a file's name in Linux's file systems; Windows counts 255 letters
+
+
 def problem_with(relative: str, *, windows: bool = sys.platform == "win32") -> str | None:
     """Why `relative` may not be the path of a member, as a plain sentence, or None. `windows`: judge as Windows opens it."""
     name = shown(relative)
@@ -38,6 +41,8 @@ def _problem_with_part(part: str, windows: bool) -> str | None:
         return "has a colon in its name, which Windows does not open as a file; rename it."
     if part[-1] in ". ":
         return "ends with a dot or a space, which Windows drops from names; rename it."
+    if len(part.encode("utf-8", "surrogatepass")) > _LONGEST:
+        return f"has a name of more than {_LONGEST} bytes (letters like é or 中 have 2 to 4), too long for an OMERO server; shorten it."
     if _RESERVED.match(part):
         return f'has the part "{part}", a name that Windows keeps for devices; rename it.'
     return None

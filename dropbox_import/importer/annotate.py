@@ -1,7 +1,8 @@
 """Tags, key-values, comments, rating, attachments and names: each looked for first, so that asking twice makes nothing twice.
 
-What is put on images is found again by its marker (the name of the annotation), on a container by its content: that is put there once,
-however many drops say it. What the server refuses is told in the answer, not raised; the images are in.
+What is put there is found again by its marker, the name of the annotation: on images that of the submission and the content, so that a
+corrected sidecar adds what is new in it; on a container that of the content, which is put there once, however many drops say it.
+What the server refuses is told in the answer, not raised; the images are in.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ RATING_NS = "openmicroscopy.org/omero/insight/rating"
 TAG_SET_NS = "openmicroscopy.org/omero/insight/tagset"
 CHUNK = 500
 OTHERS = 5
-_REFUSALS = ("permission", "refused", "not-a-member")
+REFUSALS = ("permission", "refused", "not-a-member")
 KINDS: dict[On, str] = {"image": "Image", "dataset": "Dataset", "project": "Project"}
 
 
@@ -45,10 +46,8 @@ class Bearer:
     refused: list[dict[str, str]] = field(default_factory=list)
 
     def marker_of(self, what: str, content: object) -> str:
-        if self.kind == "Image":
-            return f"{self.marker}/{what}"
         digest = hashlib.sha256(json.dumps(content, ensure_ascii=True).encode("ascii")).hexdigest()
-        return f"dropbox-import/{what.rstrip('0123456789')}-{digest[:32]}"
+        return f"{self.marker if self.kind == 'Image' else 'dropbox-import'}/{what}-{digest[:32]}"
 
     @contextmanager
     def trying(self, what: str) -> Iterator[None]:
@@ -56,7 +55,7 @@ class Bearer:
         try:
             yield
         except DropboxImportError as error:
-            if error.kind not in _REFUSALS:
+            if error.kind not in REFUSALS:
                 raise
             self.refused.append({"what": what, "why": error.sentence})
 
@@ -108,7 +107,7 @@ def one_each(bearer: Bearer, what: str, name: str, make: Callable[[], Any]) -> N
 
 def key_values(bearer: Bearer, blocks: Sequence[KeyValues]) -> None:
     """One MapAnnotation per object and block; order and repeated keys are kept."""
-    for index, block in enumerate(blocks):
+    for block in blocks:
 
         def make(block: KeyValues = block) -> Any:
             annotation = omero.model.MapAnnotationI()
@@ -117,18 +116,18 @@ def key_values(bearer: Bearer, blocks: Sequence[KeyValues]) -> None:
             return annotation
 
         content = [block.namespace, [list(pair) for pair in block.pairs]]
-        one_each(bearer, f"key-values in {block.namespace}", bearer.marker_of(f"kv{index}", content), make)
+        one_each(bearer, f"key-values in {block.namespace}", bearer.marker_of("kv", content), make)
 
 
 def comments(bearer: Bearer, texts: Sequence[str]) -> None:
-    for index, text in enumerate(texts):
+    for text in texts:
 
         def make(text: str = text) -> Any:
             annotation = omero.model.CommentAnnotationI()
             annotation.textValue = rstring(text)
             return annotation
 
-        one_each(bearer, "comment", bearer.marker_of(f"comment{index}", text), make)
+        one_each(bearer, "comment", bearer.marker_of("comment", text), make)
 
 
 def rating(bearer: Bearer, stars: int) -> None:
@@ -137,7 +136,7 @@ def rating(bearer: Bearer, stars: int) -> None:
         annotation.ns, annotation.longValue = rstring(RATING_NS), rlong(stars)
         return annotation
 
-    one_each(bearer, "rating", bearer.marker_of("rating", stars), make)
+    one_each(bearer, "rating", f"{bearer.marker}/rating", make)  # one of a submission: two of one user on an image would make no sense
 
 
 def tags(bearer: Bearer, wanted: Sequence[Tag]) -> None:
@@ -195,7 +194,7 @@ def _link_one_of(bearer: Bearer, numbers: Sequence[int]) -> bool:
         try:
             _link_tag(bearer, number)
         except DropboxImportError as error:
-            if error.kind not in _REFUSALS:
+            if error.kind not in REFUSALS:
                 raise
         else:
             return True

@@ -1,4 +1,8 @@
-"""Files attached to images or containers: uploaded once, linked to all; on a container found again by their checksum."""
+"""Files attached to images or containers: uploaded once, linked to all; on a container found again by their checksum.
+
+OMERO has no transaction over bytes and rows, so the original file comes first, under a path that is made of the marker: who does it again
+after a cut finds it there and goes on with it. One that the server refuses to attach is removed again.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +19,16 @@ from omero.rtypes import rlong, rstring
 
 from dropbox_import.disk.facts import open_below
 from dropbox_import.disk.trouble import as_ours as disk_trouble
+from dropbox_import.errors import DropboxImportError
 from dropbox_import.importer import queries
-from dropbox_import.importer.annotate import Bearer
+from dropbox_import.importer.annotate import REFUSALS, Bearer
 from dropbox_import.importer.connection import patient
+from dropbox_import.importer.discard import delete
 from dropbox_import.importer.errors import calling
 
 BLOCK = 5_000_000
 CALL_SECONDS = 300.0
+_FOLDER = "dropbox-import/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +47,42 @@ class FileToAttach:
 
 
 def attach(bearer: Bearer, files: Sequence[FileToAttach]) -> None:
-    for index, file in enumerate(files):
+    for file in files:
         with bearer.trying(f'attachment "{file.name}"'):
             try:
                 source = open_below(file.path.parent, file.path.name)
             except OSError as error:
                 raise disk_trouble(error, f'reading the attachment "{file.name}"') from error
             try:
-                _attach(bearer, index, file, source)
+                _attach(bearer, file, source)
             finally:
                 os.close(source)
 
 
-def _attach(bearer: Bearer, index: int, file: FileToAttach, source: int) -> None:
+def _attach(bearer: Bearer, file: FileToAttach, source: int) -> None:
     bearer.teller.in_call("hash", bytes=os.fstat(source).st_size)
     sha1, size = _measure(source)
-    name = bearer.marker_of(f"file{index}", [sha1, file.namespace, file.name])
+    name = bearer.marker_of("file", [sha1, file.namespace, file.name])
     targets = bearer.without_marker(name)
     if bearer.kind != "Image":
         targets = [number for number in targets if not _is_attached(bearer, number, file, sha1)]
     if not targets:
         return
-    annotation = _known(bearer, name) or _new(bearer, file, source, size, sha1, name)
-    links = [bearer.link(number, annotation) for number in targets]
-    # one save makes annotation and first link, the rest refer to it
-    bearer.save("attaching a file", links[:1])
+    annotation, number = _known(bearer, name), None
+    if annotation is None:
+        number = _upload(bearer, file, source, size, sha1, name)
+        annotation = _annotation(file, number, name)
+    links = [bearer.link(each, annotation) for each in targets]
+    try:
+        # one save makes annotation and first link, the rest refer to it
+        bearer.save("attaching a file", links[:1])
+    except DropboxImportError as error:
+        if number is not None and error.kind in REFUSALS:
+            delete(bearer.session, "OriginalFile", number)
+        raise
     if links[1:]:
         saved = omero.model.FileAnnotationI(int(bearer.made[-1].rpartition(":")[2]), False)
-        bearer.save("attaching a file", [bearer.link(number, saved) for number in targets[1:]])
+        bearer.save("attaching a file", [bearer.link(each, saved) for each in targets[1:]])
 
 
 def _known(bearer: Bearer, name: str) -> Any | None:
@@ -92,17 +107,28 @@ def _measure(source: int) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def _new(bearer: Bearer, file: FileToAttach, source: int, size: int, sha1: str, name: str) -> Any:
-    """A FileAnnotation, not saved yet, for a file whose bytes are on the server."""
+def _original(bearer: Bearer, file: FileToAttach, size: int, sha1: str, name: str) -> int:
+    """The row of the file: that of an earlier, unfinished call, or a new one."""
+    path = f"{_FOLDER}{name.removeprefix(_FOLDER)}/"
+    with calling("looking for an attachment"):
+        rows = bearer.session.ask(queries.UPLOADS, p=path, n=file.name, o=bearer.session.record.owner)
+    if rows:
+        return int(rows[0][0])
     original = omero.model.OriginalFileI()
-    original.name, original.path = rstring(file.name), rstring("dropbox-import/")
+    original.name, original.path = rstring(file.name), rstring(path)
     original.size, original.hash = rlong(size), rstring(sha1)
     original.mimetype = rstring(file.mime or mimetypes.guess_type(file.name)[0] or "application/octet-stream")
     hasher = omero.model.ChecksumAlgorithmI()
     hasher.value = rstring("SHA1-160")
     original.hasher = hasher
+    with calling(f'making the attachment "{file.name}"', changes=True):
+        return int(bearer.session.update().saveAndReturnObject(original).id.val)
+
+
+def _upload(bearer: Bearer, file: FileToAttach, source: int, size: int, sha1: str, name: str) -> int:
+    """The number of the original file, once its bytes are on the server."""
+    number = _original(bearer, file, size, sha1, name)
     with calling(f'uploading the attachment "{file.name}"', changes=True):
-        number = int(bearer.session.update().saveAndReturnObject(original).id.val)
         store = patient(bearer.session.client.getSession().createRawFileStore(), CALL_SECONDS)
         try:
             store.setFileId(number)
@@ -116,6 +142,10 @@ def _new(bearer: Bearer, file: FileToAttach, source: int, size: int, sha1: str, 
             store.save()
         finally:
             store.close()
+    return number
+
+
+def _annotation(file: FileToAttach, number: int, name: str) -> Any:
     annotation = omero.model.FileAnnotationI()
     annotation.file = omero.model.OriginalFileI(number, False)
     annotation.name = rstring(name)

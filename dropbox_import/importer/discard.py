@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import omero.cmd
 import omero.cmd.graphs
 
@@ -45,16 +47,16 @@ def delete(session: OwnerSession, kind: str, number: int, *, keep: str | None = 
     request = omero.cmd.Delete2(targetObjects={kind: [number]}, childOptions=options)
     with calling(f"removing {kind.lower()} {number}", changes=True):
         handle = session.client.getSession().submit(request, session.client.getContext(ALL_GROUPS))
-        try:
-            answer, waited, pause = handle.getResponse(), 0.0, _PAUSE
-            while answer is None and waited < DELETE_SECONDS:
-                session.clock.sleep(pause)
-                waited, pause = waited + pause, min(pause * 1.5, _LONGEST_PAUSE)
-                answer = handle.getResponse()
-            if answer is None:
-                error = OutcomeUnknown(f"OMERO is still removing {kind.lower()} {number}.", hint=WAITS, code="delete-slow")
-                raise with_effect(error, "unknown")
-        finally:
+        answer, waited, pause = handle.getResponse(), 0.0, _PAUSE
+        while answer is None and waited < DELETE_SECONDS:
+            session.clock.sleep(pause)
+            waited, pause = waited + pause, min(pause * 1.5, _LONGEST_PAUSE)
+            answer = handle.getResponse()
+        if answer is None:
+            # Not closed: that would cancel it (omero-blitz, HandleI.java), and one that takes longer than this would never be done.
+            error = OutcomeUnknown(f"OMERO is still removing {kind.lower()} {number}.", hint=WAITS, code="delete-slow")
+            raise with_effect(error, "unknown")
+        with suppress(Exception):
             handle.close()
     if isinstance(answer, omero.cmd.ERR):
         said = (answer.parameters or {}).get("message") or answer.name

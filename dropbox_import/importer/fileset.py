@@ -95,8 +95,11 @@ def _read_meta(text: str | None) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def begin(session: OwnerSession, identity: AttemptId, wanted: NewFileset) -> Attempt:
-    """Makes the fileset with its token in one transaction, and holds its process. After a failure with effect "unknown": look up first."""
+def begin(session: OwnerSession, identity: AttemptId, wanted: NewFileset) -> tuple[Attempt, list[int]]:
+    """Makes the fileset with its token in one transaction, and holds its process. After a failure with effect "unknown": look up first.
+
+    Besides, all other filesets of this owner that bear the same token then, whoever made them.
+    """
     if identity in session.attempts:
         raise with_effect(OutcomeUnknown("This attempt has begun already.", hint=WAITS, code="begun-already"), "none")
     repository = session.repository()
@@ -108,12 +111,13 @@ def begin(session: OwnerSession, identity: AttemptId, wanted: NewFileset) -> Att
         text = session.client.getCommunicator().proxyToString(process)
         rows = session.ask(queries.ATTEMPTS, ns=TOKEN_NS, t=queries.like_pattern(wanted.token).removesuffix("/%"))
     meta = _meta_text(wanted.meta)
-    own = [int(row[0]) for row in rows if (row[1], row[2], row[3]) == (wanted.token, meta, session.record.owner)]
+    same = {int(row[0]): row[2] for row in rows if (row[1], row[3]) == (wanted.token, session.record.owner)}
+    own = [fileset for fileset, text in same.items() if text == meta]
     if not own:
         raise with_effect(OutcomeUnknown("OMERO does not show the fileset that was just made.", hint=WAITS, code="no-fileset"), "unknown")
     attempt = Attempt(HeldAttempt(*identity, fileset=max(own), process=text), process, fresh=True)
     session.hold(attempt)
-    return attempt
+    return attempt, sorted(set(same) - {attempt.fileset})
 
 
 def _settings(repository: Any, wanted: NewFileset) -> Any:

@@ -35,7 +35,8 @@ def find_person(client: Any, login: str) -> Person:
     if not rows:
         raise NotAllowed(
             f'OMERO has no user "{login}".',
-            hint='Write the OMERO login, exactly, as "owner:" in the sidecar, or use the drop folder that is named like it.',
+            hint='Write the OMERO login, with its capital letters, as "owner:" in the sidecar, or use the drop folder of that name. '
+            "Whoever has an account of the institution (LDAP) must have logged in to OMERO once.",
             code="no-such-owner",
         )
     if not active:

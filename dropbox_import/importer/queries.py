@@ -145,6 +145,8 @@ ATTACHED: Final = {
 }
 # d (object), h (SHA-1) -> the same, of attachments without a namespace
 ATTACHED_PLAIN: Final = {kind: text.replace("fa.ns=:ns", "fa.ns is null") for kind, text in ATTACHED.items()}
+# p, n, o (login) -> original file
+UPLOADS: Final = "select o.id from OriginalFile o where o.path=:p and o.name=:n and o.details.owner.omeName=:o order by o.id"
 # i (list) -> image, name, description or null
 IMAGE_TEXTS: Final = "select i.id, i.name, i.description from Image i where i.id in (:i) order by i.id"
 

@@ -162,7 +162,8 @@ class Importer:
                 args.get("description"),
                 args.get("reader"),
             )
-            return {"fileset": begin(session, (job.drop, job.key, job.attempt), wanted).fileset}
+            attempt, beside = begin(session, (job.drop, job.key, job.attempt), wanted)
+            return {"fileset": attempt.fileset, "beside": beside}
 
     def send(self, job: Job) -> dict[str, Any]:
         files = [FileToSend.from_args(each) for each in job.args["files"]]

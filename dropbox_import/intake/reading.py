@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dropbox_import import sidecar
-from dropbox_import.disk.facts import open_below, read_below, stat_below
+from dropbox_import.disk.facts import read_below, stat_below
 from dropbox_import.disk.names import shown
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.errors import Mistake, Rejected, SidecarInvalid
 from dropbox_import.intake.filed import LONGEST, Earlier, earlier_of
 from dropbox_import.intake.pairing import Asked
+from dropbox_import.intake.sums import Sums
 from dropbox_import.intake.tree import Entry, entry_of
 from dropbox_import.model import ImportRequest
 from dropbox_import.strict_yaml import Limits
@@ -26,7 +26,6 @@ UNEXPECTED = "an unexpected error, which is a fault of this program; the log has
 LONGEST_SIDECAR = Limits().size
 # One byte more than a sidecar may have, so that the parser sees that it is too large.
 _LONGEST = LONGEST_SIDECAR + 1
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class Reader:
         self._stable = stable_ids
         self._readings: dict[str, Reading] = {}
         self._earlier: dict[str, tuple[Hashable, Earlier | None]] = {}
-        self._sums: dict[str, tuple[Hashable, str]] = {}
+        self.sums = Sums(base)
         self._faults: dict[str, Hashable] = {}
         self._texts: dict[tuple[str, bool], ImportRequest] = {}  # of one scan
         self.unsettled = False  # something could not be read, and is to be asked for again though it has not changed
@@ -90,17 +89,10 @@ class Reader:
     def forget_all_but(self, is_there: Callable[[str], object]) -> None:
         """The end of a scan that asked: keep only what still exists."""
         self._texts.clear()
-        for known in (self._readings, self._sums, self._faults, self._earlier):
+        for known in (self._readings, self._faults, self._earlier):
             for path in [path for path in known if is_there(path) is None]:
                 del known[path]
-
-    def sha256(self, entry: Entry) -> str:
-        """The checksum of a file, read in full the first time. OSError if it cannot be."""
-        mark = entry.print
-        known = self._sums.get(entry.path)
-        if known is None or known[0] != mark:
-            known = self._sums[entry.path] = (mark, self._sum(entry.path))
-        return known[1]
+        self.sums.keep(is_there)
 
     def first_time(self, entry: Entry) -> bool:
         """True once for each state of the file, so that a fault of ours is not logged at every scan."""
@@ -170,16 +162,6 @@ class Reader:
             if digest and not request.notices:  # they say the name of the file
                 self._texts[text] = request
         return request
-
-    def _sum(self, path: str) -> str:
-        fd = open_below(self.base, path)
-        try:
-            digest = hashlib.sha256()
-            while block := os.read(fd, _BLOCK):
-                digest.update(block)
-            return digest.hexdigest()
-        finally:
-            os.close(fd)
 
 
 def place(lines: list[str], text: str) -> tuple[int, int]:

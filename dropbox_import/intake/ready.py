@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 SCANS = 3
 SCANS_IF_EXPECTED = 2
 SOONEST = 0.25
+SOON_AGAIN = 1.0
 
 
 def _placeholder(sentence: str) -> str:
@@ -227,7 +228,10 @@ class Desk:
         find = by_name(pair)
         for name, wanted in request.files.expect.sha256.items():
             entry = find(name)
-            if entry is not None and self.reader.sha256(entry) != wanted.lower():
+            found = self.reader.sums.of(entry.path, entry.size, entry.print) if entry is not None else wanted.lower()
+            if found is None:
+                raise NotYet(f'the SHA-256 of "{shown(name)}" is being computed', again_in=SOON_AGAIN)
+            if found != wanted.lower():
                 self._patience(
                     pair, f'the SHA-256 of "{shown(name)}" is not the expected one', "Copy the file again, or correct the checksum.", name
                 )

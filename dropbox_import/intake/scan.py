@@ -65,6 +65,11 @@ class Intake:
         self._drop = Path(box.path) / DROP
         self._users: dict[str, _Memory] = {}
 
+    @property
+    def busy(self) -> bool:
+        """Whether something goes on beside the scans that will make a drop ready."""
+        return any(memory.reader.sums.busy for memory in self._users.values())
+
     def scan(self) -> Scan:
         """One pass. The trouble of one file or user never stops the others; OSError when drop/ itself cannot be read."""
         network = is_network(self._drop)

@@ -229,6 +229,16 @@ def members_now(claim: Claim) -> tuple[tuple[FileFacts, ...], tuple[NotAPlainFil
     return tuple(found), tuple(odd)
 
 
+def to_inspect(claim: Claim) -> tuple[tuple[FileFacts, ...], tuple[str, ...]]:
+    """The members as they are now, and the paths of what nobody saw before the claim. Raises NotAPlainFile, OSError."""
+    found, odd = members_now(claim)
+    if odd and not claim.drop.again:  # of a drop that is tried again that was told when it was gathered
+        raise odd[0]
+    candidate = claim.drop.candidate
+    known = {one.path for one in candidate.members} if candidate else set()
+    return tuple(one for one in found if one.path in known), tuple(one.path for one in found if one.path not in known)
+
+
 def look_at_references(path: Path, candidate: Candidate) -> None:
     """Whether the attachments are there and nothing but plain files is beside them. Raises NotAPlainFile, FileNotFoundError, OSError."""
     there = [one.relative_to(path).as_posix() for one in files_below(path / layout.REFERENCES)]

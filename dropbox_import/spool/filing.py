@@ -13,7 +13,7 @@ from dropbox_import.clock import Clock
 from dropbox_import.disk import files, seal
 from dropbox_import.plain import from_plain, to_plain
 from dropbox_import.spool import layout, reports
-from dropbox_import.spool.claim import Claim, kept_name, load, restore_modes
+from dropbox_import.spool.claim import Claim, files_below, kept_name, load, restore_modes
 from dropbox_import.spool.fold import Drop, Failure
 from dropbox_import.spool.journal import Journal, Record, vouch
 from dropbox_import.strict_yaml import dump
@@ -144,7 +144,7 @@ def _write_reports(claim: Claim, part: str, failed: bool) -> None:
     assert candidate is not None
     files.replace(claim.path / layout.RESULT, dump(reports.result(drop, part=part)).encode("utf-8", "backslashreplace"))
     told = {
-        layout.REASON: reports.reason(drop, f"drop/{candidate.home}") if failed else "",
+        layout.REASON: reports.reason(drop, f"drop/{candidate.home}", bool(files_below(claim.members))) if failed else "",
         layout.ATTENTION: "" if failed else reports.attention(drop),
     }
     for name, text in told.items():
@@ -174,14 +174,21 @@ def _in_use(place: Path) -> bool:
 
 
 def _make_month(claim: Claim, month: Path) -> None:
-    """Make the folder of a user's month. In failed/ it belongs to whom the drop folder does, who may take things out of it again."""
+    """Make the folder of a user's month, and the one above it, which shows no more than months and stays ours.
+
+    In failed/ the month belongs to whom the drop folder does, who may take things out of it again; in done/ too where the drop
+    folder is private, since its user could not enter it otherwise.
+    """
     candidate = claim.drop.candidate
     assert candidate is not None
     home = claim.box.drop / candidate.user
+    mode = _user_mode(home)
     if not month.is_dir():
-        files.make_dirs(month, _user_mode(home))
-    if claim.box.failed in month.parents:
-        with contextlib.suppress(OSError):  # without the right to give it away its user can copy what is in it
+        if not month.parent.is_dir():
+            files.make_dirs(month.parent, 0o755)
+        files.make_dirs(month, mode)
+    if mode & 0o005 != 0o005 or claim.box.failed in month.parents:
+        with contextlib.suppress(OSError):  # without the right to give it away its user can copy what may be read
             whose, now = home.stat(), month.stat()
             if (now.st_uid, now.st_gid) != (whose.st_uid, whose.st_gid):
                 files.give_dir(month, whose.st_uid, whose.st_gid)

@@ -46,10 +46,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
+    """One try to import a fileset. `alone`: seen after it was begun that OMERO had no other attempt at the same token."""
+
     number: int
     session: int
     phase: Phase
     fileset: int | None = None
+    alone: bool = False
     files: tuple[dict[str, Any], ...] = ()
     answer: dict[str, Any] = field(default_factory=dict)
 
@@ -263,7 +266,8 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
         case "seal":
             return replace(drop, modes=tuple(data["modes"]))
         case "release":
-            return replace(drop, release=failure_of(data))
+            # What was wrong with a sidecar is not so any more if that one has changed; what goes wrong with the release comes later.
+            return replace(drop, release=failure_of(data), failure=None)
         case "inspected":
             inspection = from_plain(Inspection, data)
             imported = {key: one for key, one in drop.filesets.items() if one.imported is not None}
@@ -312,7 +316,7 @@ def _fileset_step(state: FilesetState, record: Record) -> FilesetState:
         case "begun" | "uploaded" | "commit" | "committed" | "answered" if attempt is not None:
             changed = replace(attempt, phase=Phase(record.kind))
             if record.kind == "begun":
-                changed = replace(changed, fileset=data["fileset"])
+                changed = replace(changed, fileset=data["fileset"], alone=data.get("alone", False))
             elif record.kind == "uploaded":
                 changed = replace(changed, files=tuple(data["files"]))
                 if attempt.fileset is not None:

@@ -111,10 +111,10 @@ def segments(folder: Path) -> tuple[Path, ...]:
 def read_newest(folder: Path) -> tuple[Record, ...]:
     """What the journal in a claim says, without touching it; () where there is none. Raises JournalDamaged, OSError."""
     found = segments(folder)
-    return read(_raw(found[-1]), found[-1].name)[0] if found else ()
+    return read(raw_bytes(found[-1]), found[-1].name)[0] if found else ()
 
 
-def _raw(path: Path) -> bytes:
+def raw_bytes(path: Path) -> bytes:
     """Filed folders are their users', who may put anything there: a link is not followed, a fifo not waited for."""
     try:
         raw = read_below(path.parent, path.name, _LONGEST + 1)
@@ -164,7 +164,7 @@ class Journal:
         found = segments(folder)
         if not found:
             return None
-        raw = _raw(found[-1])
+        raw = raw_bytes(found[-1])
         records, good = read(raw, found[-1].name)
         journal = cls(found[-1], clock, records)
         journal._torn = good if good < len(raw) else None

@@ -120,8 +120,11 @@ def _fileset(state: FilesetState) -> dict[str, Any]:
     return told
 
 
-def reason(drop: Drop, where: str) -> str:
-    """REASON.txt: what is wrong, why, and what to do next. `where` is the drop folder to put things back into."""
+def reason(drop: Drop, where: str, has_files: bool) -> str:
+    """REASON.txt: what is wrong, why, and what to do next.
+
+    `where` is the drop folder to put things back into; `has_files`: files of the user lie beside it in "d".
+    """
     whole = not drop.part_of and not (drop.candidate and drop.candidate.elsewhere)
     name = drop.candidate.sidecar.path if drop.candidate else drop.id
     lines = [f"{name} was not imported into OMERO." if whole else f"A part of {name} was not imported into OMERO.", ""]
@@ -134,7 +137,7 @@ def reason(drop: Drop, where: str) -> str:
         if failure.hint:
             lines.append(f"What to do: {sentence(failure.hint[:1].upper() + failure.hint[1:])}")
         lines.append("")
-    if drop.claimed and drop.candidate and drop.candidate.members:
+    if has_files and drop.candidate:
         ways = f'or move what is in "d" and then the sidecar back into {where}' if whole else "as it is; a copy of it will do"
         user = drop.candidate.user
         lines.append(f"Nothing in this folder is in OMERO. When it is mended, put this whole folder back into drop/{user}, {ways}.")

@@ -35,6 +35,7 @@ class Do(StrEnum):
     LOOK_UP = "look-up"  # I1
     DISCARD = "discard"  # D1
     BEGIN = "begin"  # I2
+    CHECK_ALONE = "check-alone"  # I2: has nobody else begun the same?
     SEND = "send"  # I3
     COMMIT = "commit"  # I4
     POLL = "poll"  # I5
@@ -174,7 +175,7 @@ def _running(state: FilesetState, attempt: Attempt, world: World) -> set[Step]:
     if (key, attempt.number) in world.held:
         match attempt.phase:
             case Phase.BEGUN:
-                return {Step(Do.SEND, key)}
+                return {Step(Do.SEND if attempt.alone else Do.CHECK_ALONE, key)}
             case Phase.UPLOADED:
                 return set() if world.draining else {Step(Do.COMMIT, key)}
             case Phase.COMMIT | Phase.COMMITTED:

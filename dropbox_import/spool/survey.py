@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -11,11 +12,12 @@ from dropbox_import.errors import JournalDamaged
 from dropbox_import.model import DROP_ID, DropState, DropSummary
 from dropbox_import.spool import reports
 from dropbox_import.spool.claim import cut_short, without_a_story
-from dropbox_import.spool.fold import Drop, FilesetState, Phase, fold
-from dropbox_import.spool.journal import Record, decode, read_newest, segments
+from dropbox_import.spool.fold import Drop, FilesetState, Phase, fold, step
+from dropbox_import.spool.journal import Record, decode, raw_bytes, read_newest, segments
 from dropbox_import.spool.layout import Layout
 from dropbox_import.spool.words import sentence
 
+_SENSELESS = (KeyError, TypeError, ValueError, AttributeError, IndexError)  # what a line with a right checksum and a wrong shape raises
 _FOLDER = re.compile(rf"(?:^|__)({DROP_ID.pattern})(?:\.failed)?(?:-\d+)?$")
 
 
@@ -87,7 +89,10 @@ def _of_fileset(state: FilesetState) -> str:
 
 
 def _tell(record: Record, path: Path, names: Mapping[str, str]) -> dict[str, Any]:
-    says = sentence(record)
+    try:
+        says = sentence(record)
+    except _SENSELESS:
+        says = record.kind
     if len(names) > 1 and record.key in names:
         says = f"{says} ({names[record.key]})"
     told: dict[str, Any] = {"at": record.at, "step": record.kind, "says": says, "path": str(path)}
@@ -100,7 +105,9 @@ def _first_files(records: Iterable[Record]) -> dict[str, str]:
     """What people call each fileset: its first file."""
     names: dict[str, str] = {}
     for record in records:
-        if record.kind == "inspected":
+        if record.kind != "inspected":
+            continue
+        with contextlib.suppress(*_SENSELESS):
             names |= {one["key"]: one["files"][0]["path"] for one in record.data.get("filesets", []) if one.get("files")}
     return names
 
@@ -135,11 +142,15 @@ def _folders(path: Path) -> list[Path]:
 
 
 def _records(path: Path) -> tuple[tuple[Record, ...], str]:
+    """Its records, or why they cannot be read: a filed folder belongs to its user, who may have put anything there."""
     try:
         found = read_newest(path)
         if not found:
             return found, without_a_story(path)
-        return found, cut_short(path, fold(path.name, found)) if path.name.endswith(".failed") else ""
+        drop = fold(path.name, found)
+        return found, cut_short(path, drop) if path.name.endswith(".failed") else ""
+    except _SENSELESS:
+        return (), "its journal makes no sense: somebody has changed it"
     except JournalDamaged as error:
         return (), str(error)
     except OSError as error:
@@ -150,8 +161,8 @@ def _legible(path: Path, *, beginning: bool = False) -> list[Record]:
     """Each whole line of the newest segment (`beginning`: up to the first that is not whole); for people, nothing is decided by it."""
     found: list[Record] = []
     try:
-        lines = segments(path)[-1].read_bytes().splitlines()
-    except (OSError, IndexError):
+        lines = raw_bytes(segments(path)[-1]).splitlines()
+    except (OSError, IndexError, JournalDamaged):
         return []
     for line in lines:
         try:
@@ -164,7 +175,7 @@ def _legible(path: Path, *, beginning: bool = False) -> list[Record]:
 
 def _summary(box: Path, path: Path, put_away: DropState | None) -> DropSummary:
     records, trouble = _records(path)
-    drop = fold(path.name, _legible(path, beginning=True) if trouble else records)
+    drop = _as_far_as_it_goes(path.name, _legible(path, beginning=True)) if trouble else fold(path.name, records)
     state = put_away or (DropState.HELD if trouble else DropState.RUNNING)
     candidate = drop.candidate
     return DropSummary(
@@ -181,6 +192,16 @@ def _summary(box: Path, path: Path, put_away: DropState | None) -> DropSummary:
         images=sum(len((one.imported or {}).get("images", [])) for one in drop.good),
         path=str(path),
     )
+
+
+def _as_far_as_it_goes(name: str, records: Iterable[Record]) -> Drop:
+    drop = Drop(name)
+    for record in records:
+        try:
+            drop = step(drop, record)
+        except _SENSELESS:
+            break
+    return drop
 
 
 def _why(drop: Drop, put_away: DropState | None) -> str:

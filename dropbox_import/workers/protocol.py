@@ -29,6 +29,9 @@ THREADS: dict[Role, int] = {"inspector": 1, "importer": 12, "notifier": 4}
 NOT_HELD = frozenset({"no-such-attempt", "no-such-session"})
 """Codes of an OutcomeUnknown that had no effect: this worker does not hold what the command is about."""
 
+NO_WORKER = "worker-would-not-start"
+"""Code of a TryLater: no worker of that role can be started at all."""
+
 
 class LineError(ValueError):
     """A line that is not of this protocol. Nothing after it on that pipe can be trusted."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dropbox_import.errors import DropboxImportError, OutcomeUnknown, Paused, TryLater
-from dropbox_import.workers.protocol import Command, Effect, Role
+from dropbox_import.workers.protocol import NO_WORKER, Command, Effect, Role
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def unsendable(ticket: Ticket, problem: Exception) -> Answer:
 def would_not_start(ticket: Ticket, worker: int, why: str) -> Answer:
     text = f"The {ticket.role} process could not be started: {why}"
     hint = "The log of the service says more. It is tried again by itself."
-    return _error(ticket, TryLater(text, hint=hint, code="worker-would-not-start"), "none", worker)
+    return _error(ticket, TryLater(text, hint=hint, code=NO_WORKER), "none", worker)
 
 
 def never_begun(ticket: Ticket, worker: int) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import threading
 import time
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from dropbox_import.errors import OutcomeUnknown
+from dropbox_import.importer import attachments
 from tests.contract.driver import Driver, Import, two_series
 from tests.contract.foreign import omero
 from tests.contract.omero_world import World, mapping_pairs
@@ -49,10 +52,28 @@ def images(driver: Driver, world: World, tmp_path: Path) -> Images:
 def test_key_values_are_one_per_image_in_order_and_made_once(images: Images) -> None:
     told = images.annotate(key_values=[{"pairs": PAIRS}])
     assert (len(told["made"]), told["refused"]) == (2, [])
-    rows = mapping_pairs(images.driver.held(images.session).client, f"{images.marker}/kv0")
+    name = images.rows("select a.name from MapAnnotation a where a.id=:a", a=int(told["made"][0].rpartition(":")[2]))[0][0]
+    assert name.startswith(f"{images.marker}/kv-")
+    rows = mapping_pairs(images.driver.held(images.session).client, name)
     assert [row[1:] for row in rows] == PAIRS * 2
     assert len({row[0] for row in rows}) == 2
     assert images.annotate(key_values=[{"pairs": PAIRS}])["made"] == []
+
+
+def test_a_corrected_sidecar_adds_what_is_new_in_it_and_nothing_twice(images: Images, tmp_path: Path) -> None:
+    """Dropped again under the same submission, with a comment in front of the old one and another value."""
+    (tmp_path / "p.txt").write_text(f"one {next(_tags)}")
+    (tmp_path / "q.txt").write_text(f"two {next(_tags)}")
+    images.annotate(key_values=[{"pairs": PAIRS}], comments=["old"], attachments=[{"path": str(tmp_path / "p.txt"), "name": "p.txt"}])
+    corrected = {
+        "key_values": [{"pairs": [["Antibody", "corrected"]]}],
+        "comments": ["new", "old"],
+        "attachments": [{"path": str(tmp_path / name), "name": name} for name in ("q.txt", "p.txt")],
+    }
+    told = images.annotate(**corrected)
+    kinds = sorted(each.partition(" <- ")[2].partition(":")[0] for each in told["made"])
+    assert (kinds, told["refused"]) == (["CommentAnnotation"] * 2 + ["FileAnnotation"] * 2 + ["MapAnnotation"] * 2, [])
+    assert images.annotate(**corrected)["made"] == []
 
 
 def test_everything_at_once_and_again(images: Images, tmp_path: Path) -> None:
@@ -81,6 +102,41 @@ def test_one_file_is_uploaded_once_for_all_images(images: Images, tmp_path: Path
     told = images.annotate(attachments=[{"path": str(tmp_path / "p.txt"), "name": "p.txt"}])
     assert len({each.rpartition(":")[2] for each in told["made"]}) == 1
     assert len(told["made"]) == 2
+
+
+def uploads(images: Images, name: str) -> int:
+    return len(images.rows("select o.id from OriginalFile o where o.name=:n", n=name))
+
+
+@pytest.mark.parametrize("bytes_sent", [False, True])
+def test_an_attachment_that_was_cut_short_is_gone_on_with_and_leaves_no_second_file(
+    images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bytes_sent: bool
+) -> None:
+    name = f"cut-{next(_tags)}.txt"
+    (tmp_path / name).write_text(f"content of {name}")
+    file = {"path": str(tmp_path / name), "name": name}
+
+    def cut(*_: object) -> None:
+        raise OutcomeUnknown("cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(attachments, "_annotation" if bytes_sent else "patient", cut)
+        with pytest.raises(OutcomeUnknown):
+            images.annotate(attachments=[file])
+    assert uploads(images, name) == 1
+    assert len(images.annotate(attachments=[file])["made"]) == 2
+    assert uploads(images, name) == 1, "a file is left on the server"
+    ((size, sha1),) = images.rows("select o.size, o.hash from OriginalFile o where o.name=:n", n=name)
+    assert (size, sha1) == (len(f"content of {name}"), hashlib.sha1(f"content of {name}".encode()).hexdigest())
+
+
+def test_an_attachment_that_may_not_be_attached_leaves_no_file(images: Images, world: World, tmp_path: Path) -> None:
+    name = f"refused-{next(_tags)}.txt"
+    (tmp_path / name).write_text(f"content of {name}")
+    bob = images.driver.open(world.user("bob"), world.group("ro"))
+    told = images.annotate(session=bob, attachments=[{"path": str(tmp_path / name), "name": name}])
+    assert [each["what"] for each in told["refused"]] == [f'attachment "{name}"']
+    assert uploads(images, name) == 0, "a file is left on the server"
 
 
 def test_an_existing_tag_is_found_by_its_name(images: Images) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dropbox_import.errors import NotAllowed, ServerUnavailable, TargetUnusable
+from dropbox_import.model import FileFacts
 from dropbox_import.spool import taking
 from dropbox_import.spool.claim import Claim
 from dropbox_import.spool.journal import Journal, Record
 from tests.support.lab import Lab
+from tests.support.scripted_commands import Commands
 
 SIDECAR = "target: {dataset: HeLa}\n"
 
@@ -294,3 +298,75 @@ def test_a_claim_that_is_taken_over_in_the_moment_of_its_first_record_is_told(
     lab.start()
     lab.turns(20)
     assert [getattr(record, "step", "") for record in caplog.records if "was taken over" in record.message] == ["claim-taken"]
+
+
+def between_intent_and_rename(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Once, what a user does after a drop was found ready and its intent written."""
+    gather, acted = taking.gather, list[bool]()
+
+    def first_the_user(claim: Claim) -> None:
+        if not acted:
+            acted.append(True)
+            act()
+        gather(claim)
+
+    monkeypatch.setattr(taking, "gather", first_the_user)
+
+
+def test_a_sidecar_that_is_corrected_before_it_is_taken_is_read_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.drop("a.yaml", "tarket: {dataset: HeLa}\n", {"a.tif": b"a"})
+    sidecar = lab.layout.drop / "jdoe" / "a.yaml"
+
+    def correct() -> None:
+        lab.user_bytes[sidecar.read_bytes()] -= 1
+        sidecar.write_text(SIDECAR)
+        lab.user_bytes[sidecar.read_bytes()] += 1
+
+    between_intent_and_rename(monkeypatch, correct)
+    lab.life()
+    lab.clock.forward(60)  # what was put back is left alone for a moment
+    lab.turns()
+    assert lab.filed("failed") == [], "filed with mistakes that it does not have"
+    lab.check(1)
+
+
+@pytest.mark.parametrize("taken", ["p/1.tif", "p.yaml"])
+def test_where_its_files_are_is_told_when_a_name_was_taken_meanwhile(lab: Lab, monkeypatch: pytest.MonkeyPatch, taken: str) -> None:
+    lab.drop("p.yaml", SIDECAR, {"p/1.tif": b"1", "p/2.tif": b"2"})
+    home, released, moved = lab.layout.drop / "jdoe", taking.release, taking.facts
+
+    def release(claim: Claim) -> bool:
+        (home / taken).parent.mkdir(exist_ok=True)
+        (home / taken).write_bytes(b"another")
+        return released(claim)
+
+    def facts(base: Path, relative: str) -> FileFacts:
+        found = moved(base, relative)
+        return replace(found, size=found.size + 1) if relative == "p/2.tif" and (taken == "p.yaml" or base.name == "d") else found
+
+    monkeypatch.setattr(taking, "release", release)
+    monkeypatch.setattr(taking, "facts", facts)
+    lab.life()
+    (failed,) = lab.filed("failed")
+    here = (failed / "d" / "p" / "1.tif").exists()
+    assert ("put this whole folder back" in reason(failed), "Only the sidecar was taken" in reason(failed)) == (here, not here)
+
+
+@pytest.mark.parametrize(("times", "ends_in"), [(1, "done"), (9, "failed")])
+def test_a_target_that_goes_away_after_it_was_found_is_looked_for_anew(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, times: int, ends_in: str
+) -> None:
+    """An empty twin that a peer has removed, or a dataset that somebody deleted meanwhile. One that always goes away is told."""
+    left, found = [times], Commands._target
+
+    def target(self: Commands, *args: Any, **named: Any) -> dict[str, Any]:
+        if left[0]:
+            left[0] -= 1
+            raise TargetUnusable("There is no dataset 51.", hint="Write another one.", code="missing-target")
+        return found(self, *args, **named)
+
+    monkeypatch.setattr(Commands, "_target", target)
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.life()
+    assert len(lab.filed(ends_in)) == 1
+    lab.check(int(ends_in == "done"))

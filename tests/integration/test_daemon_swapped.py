@@ -308,14 +308,17 @@ def test_a_sidecar_without_end_is_refused_and_not_read(lab: Lab, home: Path, mon
     assert "too large" in (filed / "REASON.txt").read_text()
 
 
-def test_a_sidecar_without_end_is_known_by_its_size_and_time(lab: Lab, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sidecar_without_end_that_is_changed_while_it_is_taken_is_put_back(lab: Lab, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "huge.yaml").write_text(SIDECAR)
     os.truncate(home / "huge.yaml", 100 << 30)
     after(monkeypatch, "take", lambda: os.truncate(home / "huge.yaml", 101 << 30))
     lab.start()
-    lab.turns(60)
-    (filed,) = lab.filed("failed")
-    assert [record.data["code"] for record in read_newest(filed) if record.kind == "release"] == ["sidecar-changed"]
+    lab.turns(12)
+    assert lab.claims() == lab.filed("failed") == []
+    assert (home / "huge.yaml").stat().st_size == 101 << 30
+    lab.clock.forward(60)
+    lab.turns()
+    assert len(lab.filed("failed")) == 1
 
 
 # --- another instance takes the claim over ----------------------------------------------------

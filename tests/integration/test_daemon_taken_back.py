@@ -18,6 +18,7 @@ from dropbox_import.spool.adopt import adopt
 from dropbox_import.spool.identity import Instance
 from dropbox_import.spool.journal import Journal, Record, encode, read_newest, segments
 from dropbox_import.spool.reopen import NotVouched, find_filed, give_back, reopen
+from dropbox_import.spool.survey import id_in, story, survey
 from tests.support.lab import Crash, Lab
 
 SIDECAR = "target: {dataset: HeLa}\ntags: [x]\n"
@@ -357,3 +358,20 @@ def test_a_torn_tail_does_not_shorten_the_next_segment(lab: Lab) -> None:
     again.new_segment([Record("adopted")])
     again.append([Record("three")])
     assert [record.kind for record in read_newest(lab.box)] == ["one", "two", "adopted", "three"]
+
+
+def test_status_and_show_tell_of_every_drop_whatever_a_user_put_into_a_filed_folder(lab: Lab) -> None:
+    for name in ("fifo", "senseless", "good"):
+        lab.drop(f"{name}.yaml", SIDECAR, {f"{name}.tif": name.encode()})
+    lab.life()
+    filed = {path.name.partition("__")[0]: path for path in lab.filed("done")}
+    (filed["fifo"] / "journal.jsonl").unlink()
+    os.mkfifo(filed["fifo"] / "journal.jsonl")
+    odd = [Record("intent", {"candidate": 7}, number=1), Record("inspected", {"filesets": [{"key": 1, "files": [{}]}]}, number=2)]
+    (filed["senseless"] / "journal.jsonl").write_bytes(b"".join(map(encode, odd)))
+    told = {one.sidecar: one.why for one in survey([lab.box])}
+    assert told["good.yaml"] == ""
+    assert "is no plain file" in told[filed["fifo"].name]
+    assert "makes no sense" in told[filed["senseless"].name]
+    for name, folder in filed.items():
+        assert story([lab.box], id_in(folder.name)), f"nothing is told of {name}"

@@ -72,3 +72,20 @@ if sys.platform != "win32":
                 break
         lab.turns()
         assert [path.name.rpartition("-")[2] for path in lab.filed("failed")] == ["2"]
+
+    @pytest.mark.parametrize("image", [b"image", b"bad-image"])
+    def test_where_a_drop_folder_is_private_its_user_finds_what_became_of_it(tmp_path: Path, image: bytes) -> None:
+        owner = 65534 if os.geteuid() == 0 else os.geteuid()
+        lab = Lab(tmp_path)
+        name = image.decode().partition("-")[0]
+        lab.drop(f"{name}.yaml", "target: {dataset: HeLa}\n", {f"{name}.tif": image})
+        home = lab.layout.drop / "jdoe"
+        home.chmod(0o700)
+        for path in (home, *home.iterdir()):
+            os.chown(path, owner, -1)
+        lab.life()
+        (filed,) = lab.filed("failed" if b"bad" in image else "done")
+        month = filed.parent
+        assert (month.parent.stat().st_uid, mode(month.parent)) == (os.geteuid(), 0o755), "its user cannot list the months"
+        assert (month.stat().st_uid, mode(month)) == (owner, 0o700), "its user cannot enter it, or others can"
+        assert (filed.stat().st_uid, mode(filed)) == (owner, 0o700)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from dropbox_import.disk.facts import facts
+from dropbox_import.intake import sums
 from tests.integration.intake_help import Desk, HandClock, T, touch_later
 from tests.unit.intake.trees import TREES, Tree
 
@@ -146,6 +150,36 @@ def test_an_expected_checksum_is_compared_and_read_once(desk: Desk, monkeypatch:
     desk.after()
     assert len(desk.after().ready) == 1
     monkeypatch.setattr(os, "read", lambda fd, size: pytest.fail("read again"))
+    assert len(desk.after().ready) == 1
+
+
+@pytest.mark.parametrize("gone_bad", [False, True])
+def test_scans_go_on_while_the_checksum_of_a_large_file_is_computed(desk: Desk, monkeypatch: pytest.MonkeyPatch, gone_bad: bool) -> None:
+    reading, go_on = threading.Event(), threading.Event()
+
+    def slow(self: sums.Sums, path: str) -> str:
+        reading.set()
+        assert go_on.wait(20)
+        if gone_bad:
+            raise OSError(errno.EIO, "Input/output error", path)
+        return hashlib.sha256(b"54321").hexdigest()
+
+    monkeypatch.setattr(sums, "AT_ONCE", 4)
+    monkeypatch.setattr(sums.Sums, "fresh", slow)
+    desk.save("cells.tif", b"54321")
+    desk.save("cells.yaml", T + f"files: {{expect: {{sha256: {{cells.tif: {hashlib.sha256(b'54321').hexdigest()}}}}}}}\n")
+    desk.after()
+    scan = desk.after()
+    assert "is being computed" in desk.reason(scan)
+    assert scan.again_in is not None
+    assert reading.wait(20) and desk.intake.busy
+    assert "is being computed" in desk.reason(desk.after())
+    go_on.set()
+    while desk.intake.busy:
+        time.sleep(0.01)
+    if gone_bad:
+        assert "Input/output error" in desk.reason(desk.after())
+        monkeypatch.undo()
     assert len(desk.after().ready) == 1
 
 

@@ -90,8 +90,6 @@ class History(RuleBasedStateMachine):
         self.mend(rng, 0.2)
         if rng.random() < 0.3:
             kind, user, box = rng.choice(KINDS), rng.choice(USERS), rng.randrange(2)
-            # Two hosts do not hear of each other's drops: one drop at a time for a submission is the promise of a host.
-            box = 0 if kind == "again" else box
             if box not in self.away:
                 self.people.drop(kind, user, box)
         self.goes_on(rng.choice((0, 0, 5, 10, 20)), rng, rng.choice((0.0, 0.02, 0.2)))

@@ -119,17 +119,21 @@ class ScriptedWorkers(Commands):
         return self._last
 
     def _watch_begin(self, command: Command) -> None:
-        """Never two tries of one fileset that could both come to images."""
+        """Never two tries of one fileset that could both come to images.
+
+        Drops of two hosts may begin the same: they find each other afterwards, and which of them goes on is judged by what is complete.
+        """
         token, server = command.args["token"], self.server
         session = server.sessions.get(command.args["session"])
         owner = session.owner if session is not None else ""
         others = [flight for crew in server.crews if crew is not self for flight in crew.flights]
-        landing = [one for one in others if one.reply is None and server.is_open(int(one.command.args.get("session") or 0))]
+        mine = [one for one in others if one.command.drop == command.drop]  # an adopted one
+        landing = [one for one in mine if one.reply is None and server.is_open(int(one.command.args.get("session") or 0))]
         for one in [*self.flights, *landing]:
             again = one.command.do == "begin" and (one.command.args["token"], self._owner(one.command)) == (token, owner)
             if again or (one.command.do == "commit" and (one.command.drop, one.command.key) == (command.drop, command.key)):
                 server.broken.append(f"begin of {token} beside a {one.command.do} of it")
-        if why := server.may_still_come(owner, token):
+        if why := server.may_still_come(owner, token, command.drop, command.args["meta"]["instance"]):
             server.broken.append(f"begin of {token} although {why}")
 
     def _owner(self, command: Command) -> str:
@@ -262,11 +266,12 @@ class ScriptedWorkers(Commands):
 
     def _leave_behind(self, command: Command) -> None:
         session = int(command.args.get("session") or 0)
-        token = str(command.args.get("token") or "")
+        token, meta = str(command.args.get("token") or ""), command.args.get("meta") or {}
         number = self.holds.get(session, {}).get((command.drop, command.key, command.attempt), 0)
         if number in self.server.filesets:
-            token = self.server.filesets[number].token
-        self.server.late.append(Late(session, token, command.do, partial(self._server_part, command, number, self._missing(command))))
+            token, meta = self.server.filesets[number].token, self.server.filesets[number].meta
+        effect = partial(self._server_part, command, number, self._missing(command))
+        self.server.late.append(Late(session, token, command.do, effect, command.drop, meta.get("instance", "")))
 
     def _missing(self, command: Command) -> tuple[str, ...]:
         """What a command that looks before it makes something finds missing now."""

@@ -138,7 +138,8 @@ class Commands:
         one = self.server.make_fileset(session, token, meta, client_paths)
         self.holds.setdefault(session, {})[one.held] = one.number
         self.server.sessions[session].attempts[one.held] = one.number
-        return {"fileset": one.number}
+        same = [other.number for other in self.server.filesets.values() if (other.owner, other.token) == (one.owner, token)]
+        return {"fileset": one.number, "beside": sorted(set(same) - {one.number})}
 
     def _attempt(self, command: Command, session: int) -> Stored:
         self._need(session)

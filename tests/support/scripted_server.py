@@ -70,6 +70,8 @@ class Late:
     token: str
     do: str
     effect: Callable[[], Any]
+    drop: str = ""
+    instance: str = ""
 
 
 class Server:
@@ -142,15 +144,22 @@ class Server:
     def complete(self) -> list[Stored]:
         return [one for one in self.filesets.values() if self.is_complete(one)]
 
-    def may_still_come(self, owner: str, token: str) -> str:
-        """Why an import of this token may still happen without anybody doing more for it; "" when none can."""
+    def may_still_come(self, owner: str, token: str, drop: str, instance: str) -> str:
+        """Why an import of this token may still happen without anybody doing more for it; "" when none can.
+
+        What another drop of another instance has begun is not looked at.
+        """
         for late in self.late:
+            if late.drop != drop and late.instance != instance:
+                continue
             session = self.sessions.get(late.session)
             mine = session is not None and session.owner == owner  # two owners may have chosen one submission
             if mine and late.token == token and late.do in ("begin", "commit") and self.is_open(late.session):
                 return f"a {late.do} in the open session {late.session} may still land"
         now = self.clock.monotonic()
         for one in self.filesets.values():
+            if one.meta["drop"] != drop and one.meta["instance"] != instance:
+                continue
             if (one.owner, one.token) == (owner, token) and one.committed and now < one.full_at < NEVER:
                 return f"the import of the fileset {one.number} still runs"
         return ""

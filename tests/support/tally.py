@@ -66,6 +66,7 @@ EXPECTED = (
     "drops of two daemons make one dataset",
     "events are lost",
     "made-up histories",
+    "one submission, two daemons",
     "people are told, a mail is cut in its middle",
     "people are told, a mail server is dead",
     "people are told, power cut, bare POSIX",

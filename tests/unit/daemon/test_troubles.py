@@ -12,9 +12,19 @@ from dropbox_import.daemon.alerts import AFTER, CALM, OUTBOX, Alerts, read_alert
 from dropbox_import.daemon.channels import ChannelTrouble
 from dropbox_import.daemon.outage import Backoff, Outage
 from dropbox_import.daemon.troubles import Watch
-from dropbox_import.errors import AccessDenied, ConfigError, DiskFull, DropboxImportError, FileBusy, ServerUnavailable, ShareUnavailable
+from dropbox_import.errors import (
+    AccessDenied,
+    ConfigError,
+    DiskFull,
+    DropboxImportError,
+    FileBusy,
+    ServerUnavailable,
+    ShareUnavailable,
+    TryLater,
+)
 from dropbox_import.model import Waiting
 from dropbox_import.settings import Box, WaitForFiles
+from dropbox_import.workers.protocol import NO_WORKER
 from tests.support.clocks import HandClock
 
 
@@ -187,10 +197,12 @@ def test_a_file_that_is_busy_is_told_only_after_long(house: House) -> None:
     assert "waits for long" in told
 
 
-def test_what_only_waits_is_nobodys_business(house: House) -> None:
+def test_what_waits_for_less_than_an_hour_or_for_its_user_is_not_the_administrators_business(house: House) -> None:
     house.box.scans = 3
     house.box.stuck = [("20261122-093912-aaaaaaaaaa", ServerUnavailable("busy", code="busy"))]
     house.box.lying = [Waiting("jdoe", "x.yaml", "not there yet: b.tif", 0.0)]
+    house.passes(3500)
+    house.box.stuck = []
     house.passes(7200)
     assert house.open() == []
 
@@ -252,3 +264,37 @@ def test_a_mail_server_that_is_away_for_long_is_told_once_over_restarts(house: H
     house.ways.found, house.ways.proven = [], True
     house.passes(120)
     assert house.events() == ["alert-begins", "alert-ends"]
+
+
+def test_whatever_a_drop_waits_for_the_administrator_hears_of_it_in_the_end(house: House) -> None:
+    house.box.stuck = [("one", ShareUnavailable("reading a.tif: Input/output error")), ("two", DropboxImportError("an internal error"))]
+    house.box.lying = [Waiting("jdoe", "b.yaml", "taking b.yaml: Invalid cross-device link", 0.0, "try-later")]
+    house.passes(3590.0)
+    assert house.open() == []
+    house.passes(20.0)
+    assert sorted(house.open()) == [
+        "jdoe/b.yaml waits for long: taking b.yaml: Invalid cross-device link",
+        "one waits for long: reading a.tif: Input/output error",
+        "two waits for long: an internal error",
+    ]
+    house.box.stuck, house.box.lying, house.box.scans = [], [], 1
+    house.passes(CALM + 20)
+    assert house.open() == []
+
+
+def test_many_drops_that_wait_for_the_same_are_one_alert(house: House) -> None:
+    house.box.stuck = [(f"drop-{number}", ShareUnavailable("Input/output error")) for number in range(300)]
+    house.passes(3620.0)
+    assert house.open() == ["300 drops in /srv/imports wait for long, among them drop-0: Input/output error"]
+
+
+def test_workers_that_cannot_be_started_are_told_soon(house: House) -> None:
+    house.box.stuck = [("one", TryLater("the importer does not start", hint="Look into the log.", code=NO_WORKER))]
+    house.passes(AFTER + 20)
+    assert house.open() == ["one waits for long: the importer does not start"]
+
+
+def test_what_omero_or_its_own_alert_tells_of_is_not_told_again(house: House) -> None:
+    house.box.stuck = [("one", ServerUnavailable("OMERO cannot be reached", code="unreachable")), ("two", FileBusy("is open"))]
+    house.passes(4000.0)
+    assert house.open() == ["two waits for long: is open"]

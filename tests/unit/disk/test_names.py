@@ -54,6 +54,7 @@ def test_an_ordinary_name_is_no_problem(name: str) -> None:
         ("con", "Windows keeps"),
         ("a/NUL.tif", "Windows keeps"),
         ("com1.tif", "Windows keeps"),
+        ("\u4e2d" * 85 + ".tif", "too long for an OMERO server"),
         (NOT_UTF8, "UTF-8"),
     ],
 )

@@ -23,7 +23,7 @@ TARGET = Record("target", {"dataset": 50, "project": None})
 READY = [*CLAIMED, INSPECTED, RESOLVED, TARGET]
 OPEN = World(open={"lab": 9, "": 9}, sessions={9: "held"})
 BEGIN = Record("begin", {"session": 9}, "k", 1)
-BEGUN = Record("begun", {"fileset": 77}, "k", 1)
+BEGUN = Record("begun", {"fileset": 77, "alone": True}, "k", 1)
 UPLOADED = Record("uploaded", {"files": []}, "k", 1)
 COMMIT = Record("commit", {}, "k", 1)
 COMMITTED = Record("committed", {}, "k", 1)
