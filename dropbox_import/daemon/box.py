@@ -378,8 +378,8 @@ class BoxRunner:
         except ClaimTaken as error:  # by an adopt, while this process slept
             log.warning("%s", error, extra={"owner": candidate.owner, "step": "claim-taken"})
             return
-        except FileNotFoundError:
-            return  # it left the folder since the scan; what was begun of the claim is removed at the next one
+        except (FileNotFoundError, taking.Changed):
+            return  # it left the folder or was changed since the scan; what was begun of the claim is removed at the next one
         except (OSError, Rejected) as error:
             trouble = error if isinstance(error, Rejected) else as_ours(error, f"taking {candidate.sidecar.path}")
             self._pipeline.put_back[name] = now + self._shared.settings.retry.delays[0]

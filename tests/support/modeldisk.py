@@ -237,11 +237,11 @@ class ModelDisk:
 
         return call
 
-    def _renamer(self, real: Callable[[Path | int, str, Path], None]) -> Callable[[Path | int, str, Path], None]:
-        def rename(folder: Path | int, name: str, target: Path) -> None:
-            where = Path(os.readlink(f"/proc/self/fd/{folder}")) if isinstance(folder, int) else folder
-            real(folder, name, target)
-            self._move(where / name, target)
+    def _renamer(self, real: Callable[[files.Reached, files.Reached], None]) -> Callable[[files.Reached, files.Reached], None]:
+        def rename(old: files.Reached, new: files.Reached) -> None:
+            source, target = _whole(*old), _whole(*new)
+            real(old, new)
+            self._move(source, target)
 
         return rename
 
@@ -264,8 +264,8 @@ class ModelDisk:
         self.names[new[0]][new[1]] = number
         self.log.append(Named(number, new, old))
 
-    def _mkdir(self, done: Any, path: Any, mode: int = 0o777, **_: Any) -> None:
-        if (where := self.place(path)) is not None:
+    def _mkdir(self, done: Any, path: Any, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        if (where := self.place(_whole(path, dir_fd))) is not None:
             self._add(where, None)
 
     def _add(self, where: tuple[int, str], content: bytes | None) -> int:
@@ -274,8 +274,8 @@ class ModelDisk:
         self.log.append(Named(number, where))
         return number
 
-    def _rmdir(self, done: Any, path: Any, **_: Any) -> None:
-        if (where := self.place(path)) is not None:
+    def _rmdir(self, done: Any, path: Any, *, dir_fd: int | None = None) -> None:
+        if (where := self.place(_whole(path, dir_fd))) is not None:
             self.log.append(Named(self.names[where[0]].pop(where[1]), None, where))
 
     _unlink = _rmdir
@@ -325,6 +325,12 @@ class ModelDisk:
                     above = self.path_of(folder) if folder != ROOT else ""
                     return f"{above}/{name}" if above else name
         return ""
+
+
+def _whole(name: Any, folder: int | None) -> Path:
+    """The path of what is named from an open folder, or by itself."""
+    path = Path(os.fsdecode(name))
+    return path if folder is None else Path(os.readlink(f"/proc/self/fd/{folder}")) / path
 
 
 def _as_the_importer_writes(path: Path, data: bytes) -> None:
