@@ -10,11 +10,13 @@ from typing import Final
 
 # --- filesets and their tokens ---
 
+# A token counts only if the fileset's owner has made it and its link: in a read-annotate group a member may link a copy to other filesets.
 # ns, t (a LIKE pattern "<submission>/%") -> fileset, token, meta text, owner, group, status of the upload job
 ATTEMPTS: Final = (
     "select f.id, an.name, an.textValue, f.details.owner.omeName, f.details.group.name, u.status.value from Fileset f "
     "join f.annotationLinks al join al.child an, FilesetJobLink jl, UploadJob u "
-    "where an.ns=:ns and an.name like :t and jl.parent.id=f.id and jl.child.id=u.id"
+    "where an.ns=:ns and an.name like :t and jl.parent.id=f.id and jl.child.id=u.id "
+    "and an.details.owner.id=f.details.owner.id and al.details.owner.id=f.details.owner.id"
 )
 # f (list) -> image, name, series, pixels.sha1, owner, group, lowest dataset or null
 IMAGES_OF_FILESETS: Final = (
@@ -40,7 +42,10 @@ FILES_OF_FILESETS: Final = (
 # f -> fileset
 FILESET: Final = "select f.id from Fileset f where f.id=:f"
 # f, ns -> token, meta text
-TOKENS_OF_FILESET: Final = "select an.name, an.textValue from FilesetAnnotationLink l join l.child an where l.parent.id=:f and an.ns=:ns"
+TOKENS_OF_FILESET: Final = (
+    "select an.name, an.textValue from Fileset f join f.annotationLinks al join al.child an where f.id=:f and an.ns=:ns "
+    "and an.details.owner.id=f.details.owner.id and al.details.owner.id=f.details.owner.id"
+)
 # f -> status of the upload job
 UPLOAD_STATUS: Final = "select u.status.value from FilesetJobLink l, UploadJob u where l.child.id=u.id and l.parent.id=:f"
 # f -> original file that is the import log
