@@ -24,8 +24,17 @@ IMAGES_OF_FILESETS: Final = (
     "(select min(dl.parent.id) from DatasetImageLink dl where dl.child.id=i.id) "
     "from Image i join i.pixels px where i.fileset.id in (:f) order by i.id"
 )
-# f (list) -> fileset, image
-FILESET_OF_IMAGES: Final = "select i.fileset.id, i.id from Image i where i.fileset.id in (:f) order by i.id"
+# f (list) -> fileset, image, series or null, pixels.sha1, x, y
+STATE_OF_IMAGES: Final = (
+    "select i.fileset.id, i.id, i.series, px.sha1, px.sizeX, px.sizeY from Image i join i.pixels px "
+    "where i.fileset.id in (:f) order by i.id"
+)
+# f (list) -> filesets of the list whose images have such a row from the session that made them
+THIRD_STEP: Final = {
+    kind: f"select distinct i.fileset.id from {kind} t join t.pixels px join px.image i "
+    "where i.fileset.id in (:f) and t.details.creationEvent.session.id=i.details.creationEvent.session.id"
+    for kind in ("Thumbnail", "RenderingDef")
+}
 # f -> image, x, y, z, c, t
 SIZES_OF_IMAGES: Final = (
     "select i.id, px.sizeX, px.sizeY, px.sizeZ, px.sizeC, px.sizeT from Image i join i.pixels px where i.fileset.id=:f order by i.id"
@@ -34,10 +43,6 @@ SIZES_OF_IMAGES: Final = (
 FILES_OF_FILESET: Final = (
     "select e.clientPath, o.path, o.name, o.size, o.hash, hs.value from FilesetEntry e join e.originalFile o left outer join o.hasher hs "
     "where e.fileset.id=:f order by e.id"
-)
-# f (list) -> fileset, client path, size or null, hash or null
-FILES_OF_FILESETS: Final = (
-    "select e.fileset.id, e.clientPath, o.size, o.hash from FilesetEntry e join e.originalFile o where e.fileset.id in (:f) order by e.id"
 )
 # f -> fileset
 FILESET: Final = "select f.id from Fileset f where f.id=:f"
