@@ -119,7 +119,7 @@ def give_back(box: Layout, path: Path, key: bytes) -> Path:
 def _give_back_sidecar(box: Layout, path: Path, key: bytes) -> Path:
     """A crash leaves the sidecar in one of the two places, and at last an empty folder: it may be called again."""
     if not any(path.iterdir()):
-        files.remove_dir(path)
+        _remove_for_good(path)
         return box.drop / path.parent.parent.name
     drop = _said(path, key)
     if drop.candidate is None:
@@ -131,10 +131,17 @@ def _give_back_sidecar(box: Layout, path: Path, key: bytes) -> Path:
         files.sync_dir(target.parent)
     for name in (layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION):
         files.remove_file(path / name)
+    files.sync_dir(path)  # without its journal nothing tells any more what the rest was
     for segment in segments(path):
         files.remove_file(segment)
-    files.remove_dir(path)
+    _remove_for_good(path)
     return target
+
+
+def _remove_for_good(path: Path) -> None:
+    """Once the order is answered, nobody would remove what a power cut brings back."""
+    files.remove_dir(path)
+    files.sync_dir(path.parent)
 
 
 def _said(path: Path, key: bytes) -> Drop:
