@@ -207,19 +207,19 @@ class _Shuffled(Intake):
 
 def rename_as_on_a_share(happened: Counter[str], stumble: Callable[[], None]) -> None:
     """From now on a look at the target and a plain rename, which others can get in between."""
-    really = os.path.lexists
+    really = files._has_name
 
-    def cannot(folder: int | None, source: str, target: Path) -> bool:
+    def cannot(old: files.Reached, new: files.Reached) -> bool:
         happened["renamed as on a share"] += 1
         return False
 
-    def looked(path: Any) -> bool:
-        found = really(path)
+    def looked(name: str, folder: int | None) -> bool:
+        found = really(name, folder)
         stumble()
         return found
 
     files._rename_noreplace = cannot
-    os.path.lexists = looked
+    files._has_name = looked
 
 
 def work(part: Part, line: socket.socket) -> None:
