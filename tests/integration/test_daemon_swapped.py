@@ -314,7 +314,7 @@ def test_a_sidecar_without_end_that_is_changed_while_it_is_taken_is_put_back(lab
     after(monkeypatch, "take", lambda: os.truncate(home / "huge.yaml", 101 << 30))
     lab.start()
     lab.turns(12)
-    assert lab.claims() == lab.filed("failed") == []
+    assert (lab.claims(), lab.filed("failed")) == ([], [])
     assert (home / "huge.yaml").stat().st_size == 101 << 30
     lab.clock.forward(60)
     lab.turns()
