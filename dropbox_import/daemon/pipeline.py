@@ -368,7 +368,7 @@ class Pipeline:
         """What is on the disk counts; until it can be read nothing is done. Raises ClaimTaken, JournalDamaged."""
         claim = active.claim
         try:
-            active.claim = claims.load(claim.box, claim.path, self._shared.clock, anew=claim.journal is not None and claim.journal.unsure)
+            active.claim = claims.load(claim.box, claim.path, self._shared.clock)
         except OSError as again:
             log.debug("the claim cannot be read now: %s", again, extra={"drop": active.id})
             return False

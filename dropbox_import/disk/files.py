@@ -85,13 +85,18 @@ def sync_dir(path: Path) -> None:
         with effect("sync_dir", path):
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                os.fsync(fd)
-            except OSError as error:
-                # Some shares cannot sync a folder at all; there the server decides.
-                if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
-                    raise
+                sync_open(fd)
             finally:
                 os.close(fd)
+
+
+def sync_open(fd: int) -> None:
+    """Sync what is open, a folder or a mode. Some shares cannot do that at all; there the server decides."""
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+            raise
 
 
 def remove_dir(path: Path, *, base: Path | None = None) -> None:

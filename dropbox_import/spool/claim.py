@@ -116,13 +116,13 @@ def raise_if_taken(box: Layout, path: Path, error: FileNotFoundError) -> NoRetur
     raise ClaimTaken(f"the claim {path.name} was taken over by another instance, or moved away by hand") from error
 
 
-def load(box: Layout, path: Path, clock: Clock, *, anew: bool = False) -> Claim:
-    """A claim found on disk; `anew`: its journal goes on in a new segment. Raises JournalDamaged, ClaimTaken, OSError."""
+def load(box: Layout, path: Path, clock: Clock) -> Claim:
+    """A claim found on disk; its journal goes on in a new segment where a sync of it failed. Raises JournalDamaged, ClaimTaken, OSError."""
     try:
         journal = Journal.open(path, clock)
     except FileNotFoundError as error:  # a folder that cannot be seen is no empty claim
         raise_if_taken(box, path, error)
-    if anew and journal is not None:
+    if journal is not None and journal.unsure:
         journal.new_segment()
     claim = Claim(box, path, journal)
     if trouble := cut_short(path, claim.drop):
@@ -174,9 +174,14 @@ def remove(claim: Claim) -> None:
             files.remove_dir(folder)
     for name in (layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION):
         files.remove_file(claim.path / name)
-    for segment in segments(claim.path):
-        files.remove_file(segment)
+    for ours in (*segments(claim.path), *_half_written(claim.path)):
+        files.remove_file(ours)
     files.remove_dir(claim.path)
+
+
+def _half_written(path: Path) -> list[Path]:
+    """What the end of a process in the middle of `files.replace` left in a claim."""
+    return sorted(path.glob(".*.new"))
 
 
 def cut_short(path: Path, drop: Drop) -> str:
@@ -190,7 +195,7 @@ def cut_short(path: Path, drop: Drop) -> str:
 def without_a_story(path: Path) -> str:
     """What is wrong with a claim whose journal says nothing, if files are in it that somebody moved there; "" for an empty claim."""
     members = path / layout.MEMBERS
-    known = {layout.REQUEST, layout.MEMBERS, layout.REFERENCES, *(segment.name for segment in segments(path))}
+    known = {layout.REQUEST, layout.MEMBERS, layout.REFERENCES, *(one.name for one in (*segments(path), *_half_written(path)))}
     if files_below(members) or any(one.name not in known for one in paths_in(path)):
         return "the journal is damaged: it does not say where the files beside it came from"
     return ""

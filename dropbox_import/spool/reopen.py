@@ -127,7 +127,7 @@ def give_back(box: Layout, path: Path, key: bytes) -> Path:
 def _give_back_sidecar(box: Layout, path: Path, key: bytes) -> Path:
     """A crash leaves the sidecar in one of the two places, and at last an empty folder: it may be called again."""
     if not paths_in(path):
-        files.remove_dir(path, base=box.box)
+        _remove_for_good(path, box.box)
         return box.drop / path.parent.parent.name
     drop = _said(path, key)
     if drop.candidate is None:
@@ -139,10 +139,17 @@ def _give_back_sidecar(box: Layout, path: Path, key: bytes) -> Path:
         files.sync_dir(target.parent)
     for name in (layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION):
         files.remove_file(path / name, base=box.box)
+    files.sync_dir(path)  # without its journal nothing tells any more what the rest was
     for segment in segments(path):
         files.remove_file(segment, base=box.box)
-    files.remove_dir(path, base=box.box)
+    _remove_for_good(path, box.box)
     return target
+
+
+def _remove_for_good(path: Path, box: Path) -> None:
+    """Once the order is answered, nobody would remove what a power cut brings back."""
+    files.remove_dir(path, base=box)
+    files.sync_dir(path.parent)
 
 
 def _said(path: Path, key: bytes) -> Drop:

@@ -98,11 +98,16 @@ class Floor:
     def assign(self) -> None:
         """Give the waiting commands to workers with room, start workers for the rest, send what may be sent."""
         for role in ROLES:
-            left: deque[Ticket] = deque()
-            for ticket in self._waiting[role]:
-                member = self._place(role, ticket.alone)
-                (left if member is None else member.waiting).append(ticket)
-            self._waiting[role] = left
+            waiting = self._waiting[role]
+            for _ in range(len(waiting)):
+                ticket = waiting.popleft()
+                try:
+                    member = self._place(role, ticket.alone)
+                except RuntimeError as trouble:  # the system gives no more threads
+                    self._log.warning("no %s can be started: %s", role, trouble)
+                    self.answers.append(replies.would_not_start(ticket, 0, str(trouble)))
+                    continue
+                (waiting if member is None else member.waiting).append(ticket)
         for member, child in self.crew.values():
             for ticket in member.next_tickets():
                 self._send(member, child, ticket, ticket.command)
@@ -131,8 +136,8 @@ class Floor:
         cap = min(THREADS[role], self._settings.filesets_in_flight + LIGHT) if role == "importer" else THREADS[role]
         member = Member(self._started, role, alone, cap, self._clock.monotonic())
         child = Child(self._how[role], member.number, self._log)
-        self.crew[member.number] = (member, child)
         self._launch(member, child)
+        self.crew[member.number] = (member, child)
         return member
 
     def _send(self, member: Member, child: Child, ticket: Ticket | None, command: Command) -> None:

@@ -70,7 +70,7 @@ class Scene:
             tree[f"{claim}/refs/{one.path}"] = (self.contents[one.path], 0)
             tree[f"box/drop/jdoe/{one.path}"] = (self.contents[one.path], one.mtime_ns)
         self._omero()
-        self.state = replace(stage.first, tree=with_folders(tree, folders), server=pack(self.lab.server))
+        self.state = replace(stage.first, tree=with_folders(tree, folders), modes={}, server=pack(self.lab.server))
         sidecar = stage.case.drop[1].encode()
         self.user_bytes = Counter([sidecar, *(content for name, content in self.contents.items() if self._is_here(name))])
 
