@@ -108,7 +108,7 @@ def test_a_mail_server_that_is_dead_for_the_time_of_200_drops(tmp_path: Path) ->
 @pytest.mark.parametrize("drops", [6, pytest.param(40, marks=pytest.mark.slow_faults(minutes=2))])
 def test_a_mail_server_that_takes_mails_and_does_not_say_so(tmp_path: Path, drops: int) -> None:
     faulthandler.cancel_dump_traceback_later()
-    rng, postbox = random.Random(7), Postbox(cut=3)
+    rng, postbox = random.Random(7), Postbox(cut=2)
     postbox.start()
     try:
         with real_run(tmp_path, *USERS, notify=rules(postbox)) as run:
