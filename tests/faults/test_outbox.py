@@ -17,12 +17,11 @@ from pathlib import Path
 import pytest
 
 from dropbox_import.daemon.channels import AT_ONCE
-from dropbox_import.disk import observe
 from dropbox_import.errors import DropboxImportError
 from dropbox_import.notify.message import OUTCOMES
 from dropbox_import.settings.model import Listener, Mail, Notify
 from tests.support.crashes import CASES, Case, Stage, State, as_on_a_share, quick_folder
-from tests.support.lab import Lab
+from tests.support.lab import Lab, refused_after
 from tests.support.powercuts import Cuts
 from tests.support.tally import ALL, STRIDE, counted, points, vital
 
@@ -99,15 +98,6 @@ def test_a_second_end_while_the_first_is_mended_loses_no_message(tmp_path: Path,
         lab.life()
         with counted("people are told, the daemon ends twice", f"{case}: {point} of {effects}, then {second}", points=int(twice)):
             check(lab, EVENTS[case], 2 * AT_ONCE)
-
-
-def refused_after(lab: Lab, point: int, errors: int, number: int) -> int:
-    """Some turns of a daemon to which the disk refuses so many effects, from that one on; returns how many there were."""
-    lab.start()
-    lab.fail_after(point, errors, number)
-    lab.turns(60)
-    observe.set_observer(None)
-    return lab.effects
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO], ids=["full", "broken"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -24,7 +25,7 @@ def kinds_of(text: str, **functions: int) -> set[str]:
                 named.setdefault(ast.unparse(target), []).append(value)
     calls = [(node, ast.unparse(node.func).rpartition(".")[2]) for node in ast.walk(tree) if isinstance(node, ast.Call)]
     given = [argument for call, function in calls for argument in call.args[: functions.get(function, 0)]]
-    return {pattern for one in given for value in named.get(ast.unparse(one), [one]) for pattern in patterns(value)}
+    return {pattern for value in given for pattern in patterns(value, named)}
 
 
 def assigned(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
@@ -33,13 +34,18 @@ def assigned(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr
     return [(target, value)]
 
 
-def patterns(value: ast.expr) -> Iterator[str]:
-    if isinstance(value, ast.IfExp):
-        yield from (*patterns(value.body), *patterns(value.orelse))
-    elif isinstance(value, ast.Constant) and isinstance(value.value, str):
-        yield re.escape(value.value)
-    elif isinstance(value, ast.JoinedStr):
-        yield "".join(re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".+" for part in value.values)
+def patterns(value: ast.expr, named: dict[str, list[ast.expr]]) -> Iterator[str]:
+    match value:
+        case ast.Constant(value=str(text)):
+            yield re.escape(text)
+        case ast.JoinedStr(values=parts):
+            yield "".join(re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".+" for part in parts)
+        case ast.IfExp(body=one, orelse=other):
+            yield from (*patterns(one, named), *patterns(other, named))
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            yield from map("".join, itertools.product(patterns(left, named), list(patterns(right, named)) or [".+"]))
+        case ast.Name(id=name):
+            yield from (pattern for one in named.get(name, []) for pattern in patterns(one, {}))
 
 
 def test_each_kind_that_is_counted_is_listed() -> None:
@@ -60,6 +66,7 @@ def test_each_kind_that_is_listed_is_counted_somewhere() -> None:
         'tally.counted(f"a {thing}")',
         'KIND = "a kind"\ncounted(KIND)',
         'kind, number = "a kind", 5\ncounted(kind, points=number)',
+        'KIND = "a "\ncounted(KIND + word)',
         'kind = "a kind" if many else "a kind"\ncounted(kind)',
     ],
 )
