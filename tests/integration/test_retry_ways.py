@@ -224,6 +224,7 @@ def test_retry_with_the_daemon_ended_at_any_point(tmp_path: Path, badly: str) ->
                 pass
             finally:
                 observe.set_observer(None)
+            assert five.lab.effects >= point, "it did not come to this effect"
             five.lab.start()
             five.work(200)  # a start that may have left us or not is watched for a minute, and then fenced off
             five.check(5)
