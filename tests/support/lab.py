@@ -288,3 +288,12 @@ class Lab:
         dead = [one for one in self.server.filesets.values() if not one.images]
         assert not dead, f"left on the server: {dead}"
         assert not self.server.broken, self.server.broken
+
+
+def refused_after(lab: Lab, point: int, errors: int, number: int) -> int:
+    """Some turns of a daemon to which the disk refuses so many effects, from that one on; returns how many there were."""
+    lab.start()
+    lab.fail_after(point, errors, number)
+    lab.turns(60)
+    observe.set_observer(None)
+    return lab.effects
