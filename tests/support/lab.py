@@ -61,6 +61,7 @@ class Lab:
         self.clock = HandClock()
         self.server = Server(self.clock)
         self.boxes = [folder / ("box" if number == 0 else f"box{number + 1}") for number in range(boxes)]
+        self.server.boxes = self.boxes
         patience = WaitForFiles(refuse_after=refuse_after)
         interval = 3.0 if queued else 1.0
         set_up = [
