@@ -24,7 +24,6 @@ from dropbox_import.intake import scan
 from dropbox_import.settings.model import Notify
 from dropbox_import.spool import journal, layout
 from dropbox_import.workers.protocol import Command
-from tests.support import promises
 from tests.support.lab import Lab
 from tests.support.modeldisk import ModelDisk, Tree, likeness, make_real
 from tests.support.scripted import CHANGES, ScriptedWorkers
@@ -229,8 +228,7 @@ class Stage:
 
     def check(self, lab: Lab, synced: dict[str, Story]) -> None:
         lab.check(self.case.imported, sidecar_copies=self.case.copies)
-        told = [one for one in promises.at_rest(lab) if "kept open" not in one]  # nobody looks after idle sessions in such a short life
-        told += [f"{what} was made {count} times" for what, count in Counter(lab.server.made).items() if count > 1]
+        told = [f"{what} was made {count} times" for what, count in Counter(lab.server.made).items() if count > 1]
         told += unreadable(self.folder, synced) + _half_written(self.folder)
         told += [
             f"the journal of {path.name} is not vouched for"
