@@ -139,7 +139,8 @@ def _records(path: Path) -> tuple[tuple[Record, ...], str]:
         found = read_newest(path)
         if not found:
             return found, without_a_story(path)
-        return found, cut_short(path, fold(path.name, found)) if path.name.endswith(".failed") else ""
+        two = path.name.endswith(".failed") or path.with_name(f"{path.name}.failed").is_dir()
+        return found, cut_short(path, fold(path.name, found)) if two else ""
     except JournalDamaged as error:
         return (), str(error)
     except OSError as error:
