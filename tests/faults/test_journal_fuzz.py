@@ -98,6 +98,7 @@ def test_a_journal_of_which_bytes_are_gone_or_wrong_loses_nothing_and_imports_no
     folder: Path, case: str, how: Callable[..., Any]
 ) -> None:
     stage, rng = Stage(folder, FUZZED[case]), random.Random(f"{case} {how.__name__}")
+    stage.pause = 40.0  # what was put back is taken again
     kind = "a journal is cut at a byte" if how is truncations else "a bit of a journal is another one"
     tried: set[bytes] = set()
     for number, (state, path) in enumerate(list(lives(stage))):
@@ -108,7 +109,8 @@ def test_a_journal_of_which_bytes_are_gone_or_wrong_loses_nothing_and_imports_no
         for raw in damaged if ALL else damaged[number % STRIDE :: STRIDE * 9]:
             with counted(kind, f"{case}, record {number + 1}, {len(raw)} of {len(content[0])} bytes"):
                 tree = {**state.tree, path: (raw, 0)}
-                judge(stage, stage.rest(replace(state, tree=tree, synced={})), tree, path)
+                lab = stage.rest(replace(state, tree=tree, synced={}))
+                judge(stage, lab, tree, path)
 
 
 def judge(stage: Stage, lab: Lab, before: Tree, path: str) -> None:

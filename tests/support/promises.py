@@ -162,7 +162,7 @@ def _misreported(lab: Lab, filed: Filed, stored: list[Stored]) -> list[str]:
         if sent and ({each[:2] for each in sent} != set(there.sizes.items()) or {each[2] for each in sent} != there.contents):
             told.append(f"the report of {name} says that {sorted(sent)} was sent, OMERO has {there.sizes}, {there.contents}")
     made = [*filed.said.get("annotations", []), *(each for one in filed.said.get("filesets", []) for each in one.get("annotations", []))]
-    told += [f"the report of {name} says that {each} was made, OMERO has no such thing" for each in made if each not in lab.server.annotated]
+    told += [f"the report of {name} says that {each} was made, OMERO has none" for each in made if each not in lab.server.annotated]
     target = filed.said.get("target", {})
     if target.get("dataset") is not None and lab.server.targets.get(("lab", str(target.get("dataset_name")))) != target["dataset"]:
         told.append(f"the report of {name} says that it is in {target}, OMERO has {lab.server.targets}")

@@ -157,7 +157,7 @@ class ScriptedWorkers(Commands):
         for (_, key, attempt), number in session.attempts.items():
             one = self.server.filesets.get(number)
             if one is not None and one.committed and one.process and counts_on(self.server.boxes, one, key, attempt):
-                self.server.broken.append(f"the session {session.number} was ended although the import of the fileset {number} goes on in it")
+                self.server.broken.append(f"the session {session.number} was ended although the fileset {number} is imported in it")
 
     def _owner(self, command: Command) -> str:
         session = self.server.sessions.get(int(command.args.get("session") or 0))
