@@ -267,8 +267,11 @@ class Lab:
     def filed(self, state: str) -> list[Path]:
         return sorted(path for box in self.boxes for path in (box / state).glob("*/*/*") if path.is_dir())
 
-    def check(self, imported: int, *, sidecar_copies: int = 0) -> None:
-        """Nothing lost, nothing twice, nothing stuck, nothing left behind on the server, nobody told what is not so."""
+    def check(self, imported: int, *, sidecar_copies: int = 0, forgotten: Collection[str] = ()) -> None:
+        """Nothing lost, nothing twice, nothing stuck, nothing left behind on the server, nobody told what is not so.
+
+        `forgotten`: drops whose journals were damaged.
+        """
         assert self.claims() == [], "stuck in inprogress/"
         everything = [path for box in self.boxes for path in self.files_below(box)]
         found = Counter(path.read_bytes() for path in everything if path.name not in promises.OURS and "outbox" not in path.parts)
@@ -281,7 +284,8 @@ class Lab:
         assert all(count == 1 for count in complete.values()), f"imported twice: {complete}"
         assert sum(complete.values()) == imported, f"imported: {complete}"
         self.end_sessions()
-        told = [*self.server.broken, *promises.at_rest(self), *promises.left_open(self), *promises.told_of_nothing(self)]
+        told = [*self.server.broken, *promises.at_rest(self, forgotten=forgotten)]
+        told += [*promises.left_open(self), *promises.told_of_nothing(self)]
         if not told and promises.never_told_of(self):
             for daemon in self.daemons:
                 if daemon.running:

@@ -50,8 +50,8 @@ def _bytes_of_users(place: Path) -> Iterator[bytes]:
                     yield file.read()
 
 
-def at_rest(lab: Lab, late: Collection[bytes] = ()) -> list[str]:
-    """`late`: contents that nobody can have noticed."""
+def at_rest(lab: Lab, late: Collection[bytes] = (), forgotten: Collection[str] = ()) -> list[str]:
+    """`late`: contents that nobody can have noticed. `forgotten`: drops whose journal was damaged; another outcome may be told too."""
     told = []
     aside = {path.name[:ID] for box in lab.boxes for path in (box / "discarded").glob("*")}
     for claim in lab.claims():
@@ -63,7 +63,8 @@ def at_rest(lab: Lab, late: Collection[bytes] = ()) -> list[str]:
     for each in filed:
         told += disagreements(each, each.folder.parents[3])
         told += _done(lab, each, late) if each.where == "done" else _failed(lab, each)
-    told += badly_told(filed, messages(lab))
+    now = {(each.id, each.event) for each in filed}
+    told += badly_told(filed, [one for one in messages(lab) if one[0][:ID] not in forgotten or (one[0][:ID], one[1]["event"]) in now])
     running = [daemon for daemon in lab.daemons if daemon.running]
     keys = {daemon.shared.instance.name: daemon.shared.instance.journal_key for daemon in running}
     told += [f"the journal of {each.folder.name} is not vouched for" for each in filed if not _vouched(each, keys)]

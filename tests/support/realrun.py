@@ -305,7 +305,7 @@ class RealRun:
             told += truth.misreported(each) if each.where == "done" else []
         if "notify" not in self.more:
             told += badly_told(filed, messages_in(self.layout.inprogress.glob("*/outbox")))
-        assert not told, "\n".join([*told, self.tail()])
+        assert not told, "\n".join(told)
 
     def _check_server(self) -> None:
         check_server(self.ask, self.drops)
@@ -318,7 +318,7 @@ class RealRun:
         known = self._known_sessions()
         left = {number: idle for number, idle in open_sessions(self.ask).items() if number not in known}
         used = {number for number in left if is_in_a_journal(self.layout.box, number)}
-        assert not used, f"left behind: sessions forgotten: {used}\n{self.tail()}"
+        assert not used, f"left behind: sessions forgotten: {used}"
         assert all(0 < idle <= LONGEST_IDLE for idle in left.values()), f"left behind: sessions that stay on the server for ever: {left}"
 
     def _known_sessions(self) -> set[int]:
@@ -349,7 +349,7 @@ class RealRun:
     def _until_closed(self, sessions: Callable[[], set[int]]) -> None:
         end = time.monotonic() + 20
         while left := sessions():
-            assert time.monotonic() < end, f"left behind: the sessions {left} stay open, and nobody needs them\n{self.tail()}"
+            assert time.monotonic() < end, f"left behind: the sessions {left} stay open, and nobody needs them"
             time.sleep(0.1)
 
     def until(self, look: Callable[[], Any], seconds: float = 30) -> Any:
