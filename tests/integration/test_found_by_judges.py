@@ -43,7 +43,7 @@ def test_who_adopts_a_drop_that_was_just_being_filed_vouches_for_its_journal(tmp
     second.start()
     adopt(lab.layout, first.identity().name, second.identity())
     for _ in range(60):
-        second.tend()
+        second.runners[0].turn(0)
         lab.clock.forward(1.0)
     (filed,) = lab.filed("failed")
     assert journal.vouched(journal.read_newest(filed), second.identity().journal_key)

@@ -82,10 +82,11 @@ class Daemon:
         self.runners, self.stopped = [], False
 
     def tend(self) -> None:
-        """One look of each box, and one at the sessions; what that sends is done."""
+        """A look at the sessions, once all claims are known; what that sends is done."""
         if self.awake:
             for runner in self.runners:
-                runner.turn(0)
+                if self.queued or not runner.loaded:
+                    runner.turn(0)
             self.keeper.tend()
             while self.queued and self.workers.deliver(random.Random(1)):
                 pass

@@ -66,8 +66,7 @@ def at_rest(lab: Lab, late: Collection[bytes] = (), forgotten: Collection[str] =
     now = {(each.id, each.event) for each in filed}
     told += badly_told(filed, [one for one in messages(lab) if one[0][:ID] not in forgotten or (one[0][:ID], one[1]["event"]) in now])
     running = [daemon for daemon in lab.daemons if daemon.running]
-    keys = {daemon.shared.instance.name: daemon.shared.instance.journal_key for daemon in running}
-    told += [f"the journal of {each.folder.name} is not vouched for" for each in filed if not _vouched(each, keys)]
+    told += [f"the journal of {each.folder.name} is not vouched for" for each in filed if not _vouched(lab, each)]
     idle = [one for daemon in running for one in daemon.shared.book.idle(frozenset(), 150.0, joinable=True)]
     return [*told, *(f"the session {one.number} of {one.owner} is kept open for nothing ({one.state})" for one in idle)]
 
@@ -119,9 +118,11 @@ def told_of_nothing(lab: Lab) -> list[str]:
     return [f"people were told of {number}, of which there is nothing" for number in sorted(ids)]
 
 
-def _vouched(one: Filed, keys: Mapping[str, bytes]) -> bool:
-    """A daemon that does not run any more cannot be asked."""
-    return one.drop.instance not in keys or journal.vouched(one.records, keys[one.drop.instance])
+def _vouched(lab: Lab, one: Filed) -> bool:
+    """Where there are several installations, one that does not run any more cannot be asked."""
+    keys = {daemon.shared.instance.name: daemon.shared.instance.journal_key for daemon in lab.daemons if daemon.running}
+    mine = list(keys.values()) if len(lab.daemons) == 1 else [key for name, key in keys.items() if name == one.drop.instance]
+    return not mine or journal.vouched(one.records, mine[0])
 
 
 def _why(lab: Lab, claim: str) -> str:
