@@ -185,10 +185,16 @@ def _half_written(path: Path) -> list[Path]:
 
 
 def cut_short(path: Path, drop: Drop) -> str:
-    """What is wrong with the failed part of a drop that was never filled, if the first part is gone; "" in every other case."""
+    """What is wrong with a journal that tells less of a drop of two outcomes than its two claims show; "" in every other case.
+
+    A failed part that was never filled although the first part is gone; or a first part that does not know of the one beside it:
+    what it would do again, with fewer files, would be another drop for OMERO.
+    """
     waits = drop.part_of and not drop.claimed and not drop.destination
     if waits and not is_folder(path.with_name(drop.part_of)):
         return "the journal is damaged: it ends before all files of this part had come, and the part that they came from is filed"
+    if not drop.part_of and drop.split is None and path.with_name(f"{path.name}.failed").is_dir():
+        return "the journal is damaged: it ends before a part of this drop was moved into the claim beside it"
     return ""
 
 

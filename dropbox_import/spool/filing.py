@@ -123,7 +123,8 @@ def file(claim: Claim, key: bytes) -> Path:
         _write_reports(claim, part, failed)
         _choose_place(claim, failed, key)
     target = claim.box.box / claim.drop.destination
-    if _in_use(target):  # somebody made that name since it was recorded
+    # Somebody made that name since it was recorded; or the drop was adopted since, and whoever adopted it vouches for its journal.
+    if _in_use(target) or claim.drop.last != "file":
         _choose_place(claim, failed, key)
         target = claim.box.box / claim.drop.destination
     claim.path.stat()  # nothing is made where the box cannot be seen

@@ -65,8 +65,8 @@ class OrderStage(Stage):
         assert waiting_orders(self.office.state) == (), "stuck: the order is still there"
         assert lab.claims() == [], "stuck in inprogress/"
         later(lab)
-        told = [*always(lab, lab.boxes), *promises.at_rest(lab, retried=_ids(lab) if "retry" in self.what else ())]
-        told += self.torn(lab, synced)
+        told = [*always(lab, lab.boxes), *promises.at_rest(lab)]
+        told += self.torn(synced)
         assert not told, "\n".join(told)
         ORDERS[self.what][1](self.office)
 
@@ -87,10 +87,6 @@ class PutBackStage(Stage):
         failed.rename(lab.layout.drop / "jdoe" / "again")
         lab.clock.forward(100_000)
         return lab
-
-
-def _ids(lab: Lab) -> frozenset[str]:
-    return frozenset(path.name.rpartition("__")[2].removesuffix("-2") for path in (*lab.filed("done"), *lab.filed("failed")))
 
 
 def _drops_of_users(lab: Lab) -> Any:

@@ -228,4 +228,5 @@ class Commands:
             self.holds.pop(session)
             raise ServerUnavailable("The OMERO session has ended.", code="session-gone")
         kept.used = self.server.clock.monotonic()
+        kept.needed = True
         return kept.owner
