@@ -7,7 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from dropbox_import.spool import layout
-from tests.support.lab import OURS, Lab
+from tests.support.lab import Lab
+from tests.support.promises import OURS
 from tests.support.trees import Mode, give, mode_of
 
 _ROOT = os.geteuid() == 0

@@ -38,6 +38,7 @@ EVERYWHERE = {
     "a program is still writing": 28,
     "a real importer is killed at a record": 22,
     "a real importer is killed in a call of the server": 21,
+    "a real daemon is stopped when all is done": 1,
     "a recorded journal is taken up at a record": 141,
     "a second power cut": 100,
     "a stopped daemon keeps its claims": 5,
