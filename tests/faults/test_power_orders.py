@@ -35,7 +35,8 @@ TOGETHER = {
 }
 WHY = {
     r"aside\.set_aside: (the instance's folder|discarded|failed/jdoe/MONTH)": EITHER,
-    r"reopen\.(reopen|give_back|_give_back_sidecar): (drop/jdoe|failed/jdoe/MONTH)": EITHER,
+    r"reopen\.reopen: .*": EITHER,
+    r"reopen\.(give_back|_give_back_sidecar): (drop/jdoe|failed/jdoe/MONTH)": EITHER,
     r"taking\.(_take_members|gather): drop/jdoe/.*": EITHER,
     r"taking\._make_parent: the claim": OTHER,
     r"order_files\._remove: state/commands": "its answer is there, so it is not carried out again",
