@@ -22,7 +22,7 @@ from tests.support.vitals import AGAIN, EITHER, OTHER, known_to_survive, silent,
 pytestmark = [pytest.mark.timeout(3600 if ALL else 120), pytest.mark.faults(minutes=3)]
 
 WHATS = (*ORDERS, *PUT_BACK)
-MOST = 100  # places in a life at which the power fails
+MOST = 70  # places in a life at which the power fails
 PAIRS = 60 if ALL else 4  # of which the second end is lived on from
 # The first such sync fails; in a drop of two parts, whose second journal is written while the first one goes on.
 BROKEN = ("intent", "claimed", "begin", "imported", "split", "file", "intent (failed part)", "claimed (failed part)", "file (failed part)")
