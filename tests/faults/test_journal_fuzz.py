@@ -159,7 +159,7 @@ def test_a_filed_journal_of_which_bytes_are_gone_or_wrong_is_not_believed_by_a_r
             answers: list[OrderAnswer] = []
             assert lab.runner is not None
             lab.runner.order(AdminOrder("1", "retry", str(lab.box), (filed.name.rpartition("__")[2],)), answers.append)
-            stage._turns(lab)
+            stage.turns(lab)
             assert answers and all(one.ok for one in answers[0].results), f"stuck: the order was answered {answers}"
             (again,) = lab.filed("failed")
             believed = "reopened" in [record.kind for record in journal.read_newest(again)]
