@@ -53,6 +53,7 @@ EXPECTED = (
     "a program is still writing",
     "a real importer is killed at a record",
     "a real importer is killed in a call of the server",
+    "a real daemon is stopped when all is done",
     "a recorded journal is taken up at a record",
     "a second power cut",
     "a stopped daemon keeps its claims",
