@@ -13,6 +13,7 @@ from dropbox_import.workers.replies import Reply
 
 _SESSION_IDLE = 90.0
 _FORGET = 3600.0
+_LOOK_AGAIN = 60.0
 _SESSION_BEAT = 120.0  # OMERO ends a session of ours after 10 idle minutes
 
 
@@ -22,15 +23,19 @@ class SessionKeeper:
     def __init__(self, shared: Shared, runners: Sequence[BoxRunner]) -> None:
         self._shared = shared
         self._runners = runners
+        self._next_look = 0.0
         self._not_ended: dict[int, tuple[int, float]] = {}  # sessions whose end failed: how often, and when it is tried again
 
     def tend(self) -> None:
+        now = self._shared.clock.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + _LOOK_AGAIN
+            self._shared.book.look_again()
         for session in self._shared.book.to_keep_alive(_SESSION_BEAT):
             self._keep_alive(session)
         # Only who knows every claim knows which session of an earlier daemon nobody needs.
         loaded = all(runner.loaded for runner in self._runners)
         idle = self._shared.book.idle(self._needed(), _SESSION_IDLE, joinable=loaded)
-        now = self._shared.clock.monotonic()
         idle = tuple(one for one in idle if self._not_ended.get(one.number, (0, 0.0))[1] <= now)
         for session in idle[: self._most_to_end()] if idle else ():
             self._end(session)

@@ -50,15 +50,28 @@ class SessionBook:
         self._opening: dict[tuple[str, str], float] = {}
         self._joining: dict[int, float] = {}
         self.version = 0  # grows with each change of a session's state, of who opens one, and of what a joined one holds
-        for path in sorted(folder.glob("*.json")):
-            try:
-                kept = json.loads(path.read_bytes())
-                number = int(path.stem)
-            except (OSError, ValueError):
-                continue
-            self._sessions[number] = Session(
-                number, str(kept.get("owner", "")), str(kept.get("group", "")), "joinable", since=clock.monotonic()
-            )
+        self._folder = folder
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Take up sessions that lie in the folder and are not known: of an earlier daemon, or of a worker that died before it told.
+
+        Not while one is being opened, which is known when its worker answers.
+        """
+        with self._lock:
+            now = self._clock.monotonic()
+            if any(now < until for until in self._opening.values()):
+                return
+            for path in sorted(self._folder.glob("*.json")):
+                try:
+                    number = int(path.stem)
+                    if number in self._sessions:
+                        continue
+                    kept = json.loads(path.read_bytes())
+                    self._sessions[number] = Session(number, str(kept["owner"]), str(kept["group"]), "joinable", since=now)
+                except (OSError, ValueError, KeyError, TypeError):
+                    continue
+                self.version += 1
 
     # --- asking ---------------------------------------------------------------------
 

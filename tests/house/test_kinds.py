@@ -12,7 +12,7 @@ import pytest
 from tests.support import kinds, run_faults
 from tests.support.run_faults import ROOT
 
-COUNTING = [*run_faults.chosen(ROOT / "tests"), ROOT / "tests" / "support" / "history.py"]
+COUNTING = [*run_faults.chosen(ROOT / "tests"), *(ROOT / "tests" / "support" / name for name in ("history.py", "realrun.py"))]
 
 
 def kinds_of(text: str, **functions: int) -> set[str]:
