@@ -12,15 +12,21 @@ import pickle
 import re
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import threading
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.lab import Lab
+from dropbox_import.spool import layout
+from dropbox_import.spool.filing import SPLIT_SUFFIX
+from dropbox_import.spool.journal import read
+from tests.support.here import is_root
+from tests.support.lab import Lab, is_ours
 from tests.support.labrun import MOST, Life
 from tests.support.scripted import ScriptedWorkers
 
@@ -40,6 +46,7 @@ KINDS = {
     "chmod": ("chmod", "fchmod", "fchmodat", "chown", "fchown", "fchownat"),
     "open": ("open", "openat"),
 }
+HOME_MODE, FOLDER_MODE, NOBODY = 0o750, 0o751, 65534
 TRACED = ",".join(f"?{name}" for names in KINDS.values() for name in names)
 _LINE = re.compile(r"^(\w+)\((.*)\) += (\S+)")
 _ATTACHED = re.compile(rb"Process \d+ attached")
@@ -188,11 +195,48 @@ def changing(ended: Ended, folder: Path) -> list[Call]:
 
 
 def lab_with(folder: Path, case: str) -> Lab:
+    """With modes that nobody has by chance; and the files of somebody else, where we may give some away."""
     (sidecar, text, members), _, _ = CASES[case]
     shutil.rmtree(folder, ignore_errors=True)
     lab = Lab(folder)
     lab.drop(sidecar, text, members)
+    home = lab.layout.drop / "jdoe"
+    for path in (home, *home.rglob("*")):
+        path.chmod(HOME_MODE if path == home else FOLDER_MODE if path.is_dir() else _mode_of(path.name))
+        if is_root():
+            os.chown(path, NOBODY, NOBODY)
     return lab
+
+
+def _mode_of(name: str) -> int:
+    return 0o640 if name.endswith(".yaml") else 0o604 if zlib.crc32(name.encode()) % 2 else 0o444
+
+
+def wrong_modes(lab: Lab) -> list[str]:
+    """What of a user's is filed with another mode or owner than it had; a folder that we made is as the user's drop folder."""
+    whose = (NOBODY, NOBODY) if is_root() else (os.getuid(), os.getgid())
+    told = []
+    for folder in (*lab.filed("done"), *lab.filed("failed")):
+        for path in (folder, *folder.rglob("*")):
+            if path.is_file() and is_ours(path.name):
+                continue
+            wanted = _mode_of(path.name) if path.is_file() else FOLDER_MODE if path.parent.name == layout.MEMBERS else HOME_MODE
+            seen = path.stat()
+            if (stat.S_IMODE(seen.st_mode), seen.st_uid, seen.st_gid) != (wanted, *whose):
+                told.append(f"{path.relative_to(lab.box)} has {seen.st_mode:o} of {seen.st_uid}, and should have {wanted:o} of {whose[0]}")
+    return told
+
+
+def ajar(lab: Lab) -> list[str]:
+    """What in inprogress/ is open to others: the daemon's folder, or anything in a claim from `claimed` until it is to be filed."""
+    found = list(lab.layout.inprogress.iterdir())
+    for claim in (path for path in lab.layout.inprogress.glob("*/*") if layout.is_id(path.name)):
+        journal = claim / layout.JOURNAL
+        kinds = {record.kind for record in read(journal.read_bytes())[0]} if journal.exists() else set()
+        if "claimed" in kinds and "file" not in kinds and not claim.name.endswith(SPLIT_SUFFIX):
+            found += [path for path in (claim, *claim.rglob("*")) if path.is_dir() or not is_ours(path.name)]
+    seen = {path.relative_to(lab.box).as_posix(): path.stat() for path in found}
+    return [f"{path} is open to others" for path, facts in seen.items() if facts.st_mode & 0o077 or facts.st_uid != os.getuid()]
 
 
 def litter(lab: Lab) -> list[str]:
