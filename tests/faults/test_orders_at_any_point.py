@@ -10,7 +10,7 @@ import pytest
 
 from dropbox_import.daemon.order_files import answer_to, waiting_orders
 from dropbox_import.disk import observe
-from dropbox_import.errors import ServerUnavailable
+from dropbox_import.errors import NotAllowed, ServerUnavailable
 from dropbox_import.spool import layout
 from dropbox_import.spool.journal import read_newest
 from tests.support.lab import Crash
@@ -151,3 +151,24 @@ def test_an_order_is_carried_out_wherever_the_daemon_ends(tmp_path: Path, what: 
                 assert office.order("retry", place.name, seconds=200).ok
                 office.lab.check(1)
         shutil.rmtree(tmp_path / str(point))
+
+
+def test_a_retry_that_is_done_before_it_is_answered_is_answered_as_done(tmp_path: Path) -> None:
+    """The daemon ended between the two, and the next one finds the order and a drop in done/. Another order for it is refused."""
+    office = Office(tmp_path)
+    office.start()
+    office.lab.server.refuse["resolve"] = NotAllowed("The group takes nothing now.")
+    office.lab.drop("a.yaml", ONE, {"a.tif": b"image a"})
+    office.lab.turns()
+    office.lab.server.refuse.clear()
+    drop_id = office.filed("failed").name.rpartition("__")[2]
+    number = office.leave("retry", drop_id)
+    office.desk.tend()
+    office.lab.turns()
+    assert answer_to(office.state, number) is None
+    assert office.filed("done").name.endswith(drop_id)
+    office.start()
+    office.work()
+    answer = answer_to(office.state, number)
+    assert answer is not None and [(one.ok, "is done" in one.says) for one in answer.results] == [(True, True)], answer
+    assert not office.order("retry", drop_id).ok
