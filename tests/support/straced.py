@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import pickle
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ KINDS = {
     "open": ("open", "openat"),
 }
 HOME_MODE, FOLDER_MODE, NOBODY = 0o750, 0o751, 65534
+ERRORS = ("ENOSPC", "EIO", "EACCES", "ESTALE", "EBUSY", "EINTR")
 TRACED = ",".join(f"?{name}" for names in KINDS.values() for name in names)
 _LINE = re.compile(r"^(\w+)\((.*)\) += (\S+)")
 _ATTACHED = re.compile(rb"Process \d+ attached")
@@ -92,9 +94,9 @@ class Ended:
 
 
 class Zygote:
-    """One process that has loaded everything, and makes a child for each life."""
+    """One process that has loaded everything, and makes a child for each life. `module`: whose `main` it is."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, module: str = "tests.support.labrun") -> None:
         self._folder = folder
         self._lives = 0
         self._calls: dict[str, list[Call]] = {}
@@ -102,7 +104,7 @@ class Zygote:
         for end in (self._line, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * MOST)
         environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-        words = [sys.executable, "-m", "tests.support.labrun", str(theirs.fileno())]
+        words = [sys.executable, "-m", module, str(theirs.fileno())]
         self._process = subprocess.Popen(words, pass_fds=[theirs.fileno()], env=environment, cwd=ROOT)
         theirs.close()
         self._line.settimeout(60)
@@ -122,23 +124,35 @@ class Zygote:
         self._lives += 1
         workers = ScriptedWorkers(lab.server, lab.settings.state_dir / "sessions")
         life = Life(lab.settings, lab.clock.monotonic() + 1.0, f"life {self._lives}", troubled, most)
+
+        def answer(what: str, about: Any, seconds: float) -> Any:
+            lab.clock.forward(max(0.0, seconds - lab.clock.monotonic()))
+            return _answer(workers, what, about)
+
+        return self.run(life, inject, answer)
+
+    def run(self, life: Any, inject: str, answer: Callable[[str, Any, float], Any]) -> Ended:
+        """One life of any kind, traced from the moment in which it says that it is ready; `answer` is for all that it asks."""
         self._line.send(pickle.dumps(life))
         ended = Ended()
         tracer: _Tracer | None = None
+        failed = ""
         while True:
             what, about, seconds = pickle.loads(self._line.recv(MOST))
-            lab.clock.forward(max(0.0, seconds - lab.clock.monotonic()))
             if what == "gone":
                 ended.code = about
                 break
-            assert what != "failed", f"the life ended with {about}"
+            if what == "failed":
+                failed = about
+                continue
             if what == "ready":
                 tracer = _Tracer(about, self._folder / "strace.txt", inject)
             if what == "end":
                 ended.said = [Said(*one) for one in about]
-            self._line.send(pickle.dumps(_answer(workers, what, about)))
+            self._line.send(pickle.dumps(answer(what, about, seconds)))
         if tracer is not None:
             ended.calls, ended.injected = tracer.end()
+        assert not failed, f"the life ended with {failed}"
         return ended
 
 
@@ -180,8 +194,8 @@ class _Tracer:
 
 
 @contextlib.contextmanager
-def zygote(folder: Path) -> Iterator[Zygote]:
-    found = Zygote(folder)
+def zygote(folder: Path, module: str = "tests.support.labrun") -> Iterator[Zygote]:
+    found = Zygote(folder, module)
     try:
         yield found
     finally:
@@ -192,6 +206,16 @@ def changing(ended: Ended, folder: Path) -> list[Call]:
     """The calls that change something below `folder`; a look or a read is none."""
     below = [one for one in ended.calls if str(folder) in one.args]
     return [one for one in below if one.kind != "open" or "O_CREAT" in one.args]
+
+
+def is_told(call: Call, error: str, ended: Ended) -> bool:
+    """Whether the log must name this error, and does."""
+    system_asks_again = error == "EINTR" and call.kind in ("fsync", "write", "open", "chmod")
+    may_lack_the_right = error == "EACCES" and call.kind in ("chmod", "fsync")  # giving a folder to its user ends with a sync
+    word = os.strerror(getattr(errno, error))
+    if system_asks_again or may_lack_the_right or "heartbeat" in call.args:  # a beat that is late is written again
+        return True
+    return any(word in said.text for said in ended.warnings)
 
 
 def lab_with(folder: Path, case: str) -> Lab:

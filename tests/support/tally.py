@@ -96,6 +96,13 @@ EXPECTED = (
     "the real daemon is killed in a call of the server",
     "the server is killed in a call",
     "the server is killed in a crowd",
+    "the service is killed at a call",
+    "the service is refused a call, EACCES",
+    "the service is refused a call, EBUSY",
+    "the service is refused a call, EINTR",
+    "the service is refused a call, EIO",
+    "the service is refused a call, ENOSPC",
+    "the service is refused a call, ESTALE",
 )
 _SAVE_EVERY = 2.0  # seconds; a process that is killed has lost no more of its counts
 
