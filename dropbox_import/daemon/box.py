@@ -22,6 +22,7 @@ from dropbox_import.daemon.sessions import Held
 from dropbox_import.daemon.shared import Shared
 from dropbox_import.daemon.unread import Unread
 from dropbox_import.daemon.working import SHOWN, WorkingSet, by_turns
+from dropbox_import.disk.facts import is_there
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.disk.volumes import free_bytes
 from dropbox_import.errors import ClaimTaken, DropboxImportError, JournalDamaged, Rejected, ShareUnavailable, TryLater
@@ -369,7 +370,7 @@ class BoxRunner:
         name = name_of(candidate)
         if self._pipeline.put_back.get(name, 0.0) > now or name in self._begun:
             return
-        if not (self.layout.drop / name).exists():
+        if not is_there(self.layout.drop / name):
             return  # another daemon was quicker; without this look a claim would be made and removed for each of its drops
         try:
             if free_bytes(self.box.path) < self.box.min_free:

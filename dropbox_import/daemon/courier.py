@@ -107,6 +107,8 @@ class Courier:
                 return LOOK
         if not self._post.rules_say_how and not self._is_time_to_tidy():
             return LOOK
+        if not self.turns:
+            self._outbox.clear()
         self._look()
         if not self._post.draining:
             self._write_letters()

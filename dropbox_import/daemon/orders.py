@@ -26,7 +26,7 @@ from dropbox_import.spool.filing import SPLIT_SUFFIX
 from dropbox_import.spool.identity import Instance
 from dropbox_import.spool.journal import read_newest
 from dropbox_import.spool.layout import Layout, read_marker
-from dropbox_import.spool.reopen import NotVouched, begin_anew, find_filed, give_back, id_of, reopen
+from dropbox_import.spool.reopen import NotVouched, begin_anew, find_filed, give_back, id_of, reopen, was_reopened
 from dropbox_import.spool.survey import in_omero
 
 log = logging.getLogger(__name__)
@@ -156,11 +156,12 @@ def _retry(runner: Runner, errand: Errand, drop_id: str) -> Result | None:
     told: list[Result] = []
     for path in _mine(runner, drop_id):
         active = runner.at_work(path.name)
-        told.append(_try_now(runner, active, drop_id) if active is not None else _read_again(runner, path, drop_id))
+        told.append(_try_now(runner, active, drop_id) if active is not None else _read_again(runner, errand, path, drop_id))
     filed = find_filed(runner.layout, drop_id)
     again = [path for path in filed if runner.layout.done not in path.parents]
     told += [_reopen(runner, errand, path, drop_id) for path in again]
-    return _together(drop_id, told) or _given_back(runner, errand, drop_id) or _not_here(runner, drop_id, filed)
+    known = _together(drop_id, told) or _given_back(runner, errand, drop_id) or _done_since(runner, errand, drop_id, filed)
+    return known or _not_here(runner, drop_id, filed)
 
 
 def _try_now(runner: Runner, active: Active, drop_id: str) -> Result:
@@ -178,7 +179,7 @@ def _try_now(runner: Runner, active: Active, drop_id: str) -> Result:
     return Result(drop_id, True, "it was held; it was read again and goes on")
 
 
-def _read_again(runner: Runner, path: Path, drop_id: str) -> Result:
+def _read_again(runner: Runner, errand: Errand, path: Path, drop_id: str) -> Result:
     """A claim that nobody drives: its journal could not be read, or the daemon has just started."""
     try:
         claim = claims.load(runner.layout, path, runner.clock)
@@ -186,7 +187,7 @@ def _read_again(runner: Runner, path: Path, drop_id: str) -> Result:
         return _still_damaged(drop_id, error)
     if claim.drop.destination:  # it was about to be filed, or an earlier try of this order ended in the middle
         claims.restore_modes(claim)  # or those of the closed claim would be taken for its user's
-        begin_anew(claim, runner.instance, runner.clock)
+        begin_anew(claim, runner.instance, runner.clock, errand.order.id)
     runner.look_again(path.name)
     return Result(drop_id, True, "it was read again and goes on")
 
@@ -199,7 +200,7 @@ def _still_damaged(drop_id: str, error: JournalDamaged) -> Result:
 def _reopen(runner: Runner, errand: Errand, path: Path, drop_id: str) -> Result:
     aside = path.parent == runner.layout.discarded
     try:
-        claim = reopen(runner.layout, runner.instance, path, runner.clock)
+        claim = reopen(runner.layout, runner.instance, path, runner.clock, errand.order.id)
     except NotVouched as error:
         return _give_back(runner, errand, path, drop_id, error, aside)
     except FileExistsError:
@@ -238,6 +239,15 @@ def _given_back(runner: Runner, errand: Errand, drop_id: str) -> Result | None:
             runner.look_again()
             where = path.relative_to(runner.layout.box).as_posix()
             return Result(drop_id, True, f"it lies in {where} again, as if moved there by hand, and is taken from there")
+    return None
+
+
+def _done_since(runner: Runner, errand: Errand, drop_id: str, filed: Iterable[Path]) -> Result | None:
+    """An earlier try of this order ended before it could answer, and what it began has come to a good end."""
+    for path in filed:
+        if runner.layout.done in path.parents and was_reopened(path, errand.order.id):
+            where = path.relative_to(runner.layout.box).as_posix()
+            return Result(drop_id, True, f"it was tried again, and is done: its images are in OMERO, its files in {where}")
     return None
 
 

@@ -269,11 +269,14 @@ class Replies:
         So failed/ never holds what is in OMERO. Images that only lack their annotations are done, with the refusal told.
         """
         claim, states = active.claim, list(active.claim.drop.filesets.values())
-        if all(state.settled or state.clean for state in states):
+        open_keys = [state.plan.key for state in states if not state.settled]
+        # Annotations of filesets, or when these are done those of project and dataset.
+        lacking = [self._not_annotated(error, key, "") for key in open_keys]
+        lacking = lacking or [self._not_annotated(error, "", kind) for kind in claim.drop.open_containers]
+        if claim.drop.good and lacking and all(state.settled or state.imported is not None for state in states):
+            claim.append(*lacking)
+        elif all(state.settled or state.clean for state in states):
             claim.append(Record("failed", failure_data(error)))
-        elif all(state.settled or state.imported is not None for state in states):
-            open_keys = [state.plan.key for state in states if not state.settled]
-            claim.append(*(self._not_annotated(error, key, "") for key in open_keys))
         else:
             self._later(active, step, error, False)
 

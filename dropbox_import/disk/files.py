@@ -206,8 +206,13 @@ def replace(path: Path, data: bytes, mode: int = 0o644, durable: bool = True) ->
         _write(fd, fresh, data)
         if durable:
             _sync(fd, fresh)
-    with effect("replace", path):
-        os.replace(for_system(fresh), for_system(path))
+    try:
+        with effect("replace", path):
+            os.replace(for_system(fresh), for_system(path))
+    except OSError:
+        with contextlib.suppress(OSError):
+            remove_file(fresh)
+        raise
     if durable:
         sync_dir(path.parent)
 

@@ -82,6 +82,11 @@ class Outbox:
     def dead(self, name: str) -> Letter:
         return _fit(Letter, _read(self.folder / f"{name}{DEAD}"))
 
+    def clear(self) -> None:
+        """Remove halves of letters, which a daemon left that was killed: a new letter has another name, so that nothing replaces them."""
+        for path in self.folder.glob(f".*{LETTER}.new"):
+            files.remove_file(path)
+
     def put(self, letter: Letter) -> None:
         """Write a letter, durable; one of the same id is replaced."""
         _write(self.folder / f"{letter.id}{LETTER}", to_plain(letter))

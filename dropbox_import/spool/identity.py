@@ -16,6 +16,7 @@ import portalocker
 
 from dropbox_import.clock import Clock
 from dropbox_import.disk import files
+from dropbox_import.disk.trouble import as_ours
 from dropbox_import.errors import ConfigError
 
 _FILE = "instance.json"
@@ -128,7 +129,10 @@ def _journal_key(path: Path, clock: Clock) -> bytes:
 
 
 class OnlyOne:
-    """The lock that keeps a second daemon of this instance out. The kernel frees it when the process ends, however it ends."""
+    """The lock that keeps a second daemon of this instance out. The kernel frees it when the process ends, however it ends.
+
+    Raises ConfigError when there is another one, TryLater when that cannot be seen now.
+    """
 
     def __init__(self, instance: Instance) -> None:
         self._lock = portalocker.Lock(
@@ -147,6 +151,8 @@ class OnlyOne:
                 f"a daemon with the state folder {self._where} is running already",
                 hint="stop it first, or use the running one (dropbox-import status)",
             ) from error
+        except OSError as error:  # such a lock may be root's, who ran it once
+            raise as_ours(error, f"locking the state folder {self._where}") from error
         return self
 
     def __exit__(self, *_: object) -> None:

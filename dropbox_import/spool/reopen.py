@@ -47,8 +47,8 @@ def find_filed(box: Layout, drop_id: str) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def reopen(box: Layout, instance: Instance, path: Path, clock: Clock) -> Claim:
-    """Move a filed folder back into inprogress/ and begin it anew with the files that are in it now.
+def reopen(box: Layout, instance: Instance, path: Path, clock: Clock, order: str = "") -> Claim:
+    """Move a filed folder back into inprogress/ and begin it anew with the files that are in it now, by that order.
 
     A discarded claim goes on where it was. A crash in between leaves either nothing changed, or a claim that files itself where it
     was: the order is to be given again. Raises NotVouched (nothing is changed), FileExistsError when it is at work, OSError.
@@ -76,13 +76,22 @@ def reopen(box: Layout, instance: Instance, path: Path, clock: Clock) -> Claim:
         files.rename(target, path)
         files.sync_dir(path.parent)
         raise error if isinstance(error, NotVouched) else NotVouched(error.sentence) from error
-    begin_anew(claim, instance, clock)
+    begin_anew(claim, instance, clock, order)
     return claim
 
 
-def begin_anew(claim: Claim, instance: Instance, clock: Clock) -> None:
+def begin_anew(claim: Claim, instance: Instance, clock: Clock, order: str) -> None:
     """The drop is tried again with the files that are in the claim; what its journal knows of OMERO stays known. Raises OSError."""
-    claim.begin_epoch(Record("reopened", {"instance": instance.name, "seen": clock.now().isoformat(timespec="seconds")}))
+    seen = clock.now().isoformat(timespec="seconds")
+    claim.begin_epoch(Record("reopened", {"instance": instance.name, "seen": seen, "order": order}))
+
+
+def was_reopened(path: Path, order: str) -> bool:
+    """Whether that very order had this filed drop tried again. Raises OSError."""
+    try:
+        return any(record.kind == "reopened" and record.data.get("order") == order for record in read_newest(path))
+    except JournalDamaged:
+        return False
 
 
 def _believe(path: Path, records: Sequence[Record], key: bytes) -> None:

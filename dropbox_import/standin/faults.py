@@ -16,6 +16,8 @@ bytes are stored), refuse (of a log-in), end-session (the session is closed befo
 effect), blackout (as if Glacier2 were killed and started again: for `seconds` every call breaks its connection and has no effect;
 sessions stay).
 `calls.jsonl` there holds one line for each call: {"n", "op", "id", "user", "at"}; `watch` tells of those that do not end.
+`struck.jsonl` holds one line for each fault that came about: {"rule": its id, "do", "op", "user"}. A test must look there: a rule alone
+proves nothing, since its call may never come, or have no session to end, or fail by itself before its answer could be cut off.
 """
 
 from __future__ import annotations
@@ -77,6 +79,7 @@ class Faults:
         self._settings = dict(DEFAULTS)
         self._lock = threading.Lock()
         self._log = (folder / "calls.jsonl").open("a", encoding="ascii", buffering=1)
+        self._struck = (folder / "struck.jsonl").open("a", encoding="ascii", buffering=1)
         self._calls = 0
         self._dark_until = 0.0
         self._awaited: list[tuple[tuple[str, str], threading.Event]] = []
@@ -135,6 +138,11 @@ class Faults:
             if struck and struck[0].do == "blackout":
                 self._dark_until = time.monotonic() + struck[0].seconds
             return struck[0] if struck else None
+
+    def came_about(self, rule: Rule, operation: str, user: str) -> None:
+        """Write down that the call met what the rule wants."""
+        with self._lock:
+            self._struck.write(json.dumps({"rule": rule.name, "do": rule.do, "op": operation, "user": user}) + "\n")
 
     @property
     def dark(self) -> bool:

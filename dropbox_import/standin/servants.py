@@ -128,6 +128,8 @@ def _through(servant: Servant, session: Session | None, name: str, given: tuple[
     current, house = given[-1], servant.house
     rule = house.faults.strike(name, user)
     if house.faults.dark:
+        if rule is not None and rule.do == "blackout":
+            house.faults.came_about(rule, name, user)
         current.con.close(True)
         raise trouble.unknown("connection cut")
     late = _strike(rule, servant, session, given, user) if rule is not None else False
@@ -146,6 +148,7 @@ def _through(servant: Servant, session: Session | None, name: str, given: tuple[
         if late and session is not None:
             house.sessions.release(session)
     if rule is not None and rule.do == "cut-after":
+        house.faults.came_about(rule, name, user)
         current.con.close(True)
     return answer
 
@@ -154,6 +157,8 @@ def _strike(rule: Rule, servant: Servant, session: Session | None, given: tuple[
     """What the fault does before the call. True: the connection is gone, and the effect comes late."""
     current, house = given[-1], servant.house
     LOG.info("fault %s strikes %s", rule.do, current.operation)
+    if rule.do != "cut-after" and (rule.do != "end-session" or session is not None):  # the first comes about with the answer
+        house.faults.came_about(rule, current.operation, user)
     match rule.do:
         case "cut-before":
             current.con.close(True)

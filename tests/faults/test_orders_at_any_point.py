@@ -9,6 +9,7 @@ import pytest
 
 from dropbox_import.daemon.order_files import answer_to, waiting_orders
 from dropbox_import.disk import observe
+from dropbox_import.errors import NotAllowed
 from dropbox_import.spool.journal import read_newest
 from tests.support.belongings import give_away, not_given_back
 from tests.support.lab import Crash
@@ -92,3 +93,24 @@ def test_a_claim_that_was_about_to_be_filed_and_is_retried_goes_back_to_its_user
     assert lab.claims() == []
     assert "reopened" in [record.kind for record in read_newest(office.filed("failed"))]
     assert not not_given_back(lab, lab.user_bytes)
+
+
+def test_a_retry_that_is_done_before_it_is_answered_is_answered_as_done(tmp_path: Path) -> None:
+    """The daemon ended between the two, and the next one finds the order and a drop in done/. Another order for it is refused."""
+    office = Office(tmp_path)
+    office.start()
+    office.lab.server.refuse["resolve"] = NotAllowed("The group takes nothing now.")
+    office.lab.drop("a.yaml", ONE, {"a.tif": b"image a"})
+    office.lab.turns()
+    office.lab.server.refuse.clear()
+    drop_id = office.filed("failed").name.rpartition("__")[2]
+    number = office.leave("retry", drop_id)
+    office.desk.tend()
+    office.lab.turns()
+    assert answer_to(office.state, number) is None
+    assert office.filed("done").name.endswith(drop_id)
+    office.start()
+    office.work()
+    answer = answer_to(office.state, number)
+    assert answer is not None and [(one.ok, "is done" in one.says) for one in answer.results] == [(True, True)], answer
+    assert not office.order("retry", drop_id).ok

@@ -63,6 +63,7 @@ def judge(run: RealRun, kind: str, where: str, points: int = 1) -> None:
         run.rest(120)
         run.check()
         assert "a bug: " not in run.log.read_text(), f"told as a bug: {run.tail()}"
+        assert all(run.standin.strikes()), f"a trouble that was to be did not come about: {run.standin.strikes()}"
 
 
 def to_fail(dropped: Dropped) -> None:
@@ -109,6 +110,7 @@ def test_a_hash_that_is_never_stored_waits_and_is_no_failure(tmp_path: Path) -> 
         run.start()
         run.until(lambda: run.log.read_text().count("[outage-begins]") and len(run.standin.calls()) > 200, 60)
         assert run.claims(), run.tail()
+        assert all(run.standin.strikes())
         run.standin.faults()
         run.rest()
         run.check()

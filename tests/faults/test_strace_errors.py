@@ -6,18 +6,15 @@ could not be taken is left alone for ten minutes.
 
 from __future__ import annotations
 
-import errno
-import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.straced import CASES, Call, Ended, Zygote, lab_with, zygote
+from tests.support.straced import CASES, ERRORS, Call, Ended, Zygote, is_told, lab_with, zygote
 from tests.support.tally import ALL, counted
 
-ERRORS = ("ENOSPC", "EIO", "EACCES", "ESTALE", "EBUSY", "EINTR")
 TROUBLED = 60  # turns
 SAMPLE = 61
 MOST_WARNINGS = 6
@@ -35,16 +32,6 @@ def some(calls: list[Call], what: str, stride: int = 1) -> list[Call]:
     """Every call (or each `stride`th of them), or a few, from an offset that differs from one `what` to the next."""
     stride = stride if ALL else SAMPLE
     return calls[random.Random(what).randrange(stride) :: stride]
-
-
-def is_told(call: Call, error: str, ended: Ended) -> bool:
-    """Whether the log must name this error, and does."""
-    system_asks_again = error == "EINTR" and call.kind in ("fsync", "write", "open", "chmod")
-    may_lack_the_right = error == "EACCES" and call.kind in ("chmod", "fsync")  # giving a folder to its user ends with a sync
-    word = os.strerror(getattr(errno, error))
-    if system_asks_again or may_lack_the_right or "heartbeat" in call.args:  # a beat that is late is written again
-        return True
-    return any(word in said.text for said in ended.warnings)
 
 
 def judge(call: Call, error: str, ended: Ended) -> None:

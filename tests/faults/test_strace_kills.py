@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.lab import Lab
-from tests.support.straced import CASES, Call, Zygote, lab_with, litter, zygote
+from tests.support.straced import CASES, Call, Zygote, ajar, lab_with, litter, wrong_modes, zygote
 from tests.support.tally import ALL, counted
 
 pytestmark = [pytest.mark.needs_strace, pytest.mark.timeout(1800 if ALL else 120)]
 SAMPLE = 40
+TRIES = 6  # for a second end
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,7 @@ def judge(lab: Lab, case: str) -> None:
     _, imported, copies = CASES[case]
     lab.check(imported, sidecar_copies=copies)
     assert not litter(lab), f"left behind: {litter(lab)}"
+    assert not wrong_modes(lab), f"modes and owners: {wrong_modes(lab)}"
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -47,19 +49,29 @@ def test_killed_before_any_call_that_changes_the_disk(tmp_path: Path, lives: Zyg
         lab = lab_with(tmp_path / "lab", case)
         with counted(f"SIGKILL at {call.kind}", str(call)):
             assert lives.live(lab, f"{call.name}:signal=SIGKILL:when={call.number}").code == -9, "this call was not reached"
+            assert not ajar(lab), f"inprogress/: {ajar(lab)}"
             lab.life()
             judge(lab, case)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_killed_again_while_the_next_one_mends_it(tmp_path: Path, lives: Zygote, case: str) -> None:
+    """The second end is at a call that the second life may not make; then another is tried."""
     rng = random.Random(case)
-    for call in some(lives.calls(case), case + "twice"):
-        lab = lab_with(tmp_path / "lab", case)
-        second = rng.choice(("fsync", "write", "mkdir", "rename", "renameat2", "unlink"))
-        number = rng.randint(1, 8 if second in ("fsync", "write") else 3)
-        with counted("SIGKILL at two calls", f"{call}, then {second} {number}"):
-            lives.live(lab, f"{call.name}:signal=SIGKILL:when={call.number}")
-            lives.live(lab, f"?{second}:signal=SIGKILL:when={number}")
-            lab.life()
-            judge(lab, case)
+    missed = 0
+    calls = some(lives.calls(case), case + "twice")
+    for call in calls:
+        for _ in range(TRIES):
+            lab = lab_with(tmp_path / "lab", case)
+            second = rng.choice(("fsync", "write", "mkdir", "rename", "renameat2", "unlink"))
+            number = rng.randint(1, 8 if second in ("fsync", "write") else 3)
+            assert lives.live(lab, f"{call.name}:signal=SIGKILL:when={call.number}").code == -9, f"{call} was not reached"
+            if lives.live(lab, f"?{second}:signal=SIGKILL:when={number}").code == -9:
+                with counted("SIGKILL at two calls", f"{call}, then {second} {number}"):
+                    assert not ajar(lab), f"inprogress/: {ajar(lab)}"
+                    lab.life()
+                    judge(lab, case)
+                break
+        else:
+            missed += 1
+    assert missed <= len(calls) // 20, f"at {missed} of {len(calls)} calls no second end came"

@@ -14,7 +14,7 @@ from dropbox_import.errors import NotAllowed, ServerUnavailable, TargetUnusable
 from dropbox_import.model import FileFacts
 from dropbox_import.spool import taking
 from dropbox_import.spool.claim import Claim
-from dropbox_import.spool.journal import Journal, Record
+from dropbox_import.spool.journal import Journal, Record, read_newest
 from tests.support.lab import Lab
 from tests.support.scripted_commands import Commands
 
@@ -370,3 +370,23 @@ def test_a_target_that_goes_away_after_it_was_found_is_looked_for_anew(
     lab.life()
     assert len(lab.filed(ends_in)) == 1
     lab.check(int(ends_in == "done"))
+
+
+def test_images_whose_owner_is_locked_out_before_the_dataset_is_annotated_are_done_and_the_rest_is_told(tmp_path: Path) -> None:
+    """The daemon ended between the two, and finds an owner who may not log in any more: failed/ never holds what is in OMERO."""
+    text = "target: {dataset: HeLa}\nkey_values: [{on: dataset, pairs: {a: b}}]\n"
+    for point in range(1, 400):
+        lab = Lab(tmp_path / str(point))
+        lab.drop("a.yaml", text, {"a.tif": b"a"})
+        lab.life(point)
+        found = [read_newest(lab.layout.instance(lab.shared.instance.name) / claim) for claim in lab.claims()]
+        kinds = [record.kind for records in found for record in records]
+        if "imported" in kinds and "annotated" not in kinds:
+            lab.server.refuse["open_session"] = NotAllowed("The account is not active.", code="inactive-owner")
+            lab.life()
+            lab.server.refuse.clear()
+            (filed,) = lab.filed("done")
+            assert "not active" in (filed / "ATTENTION.txt").read_text()
+            assert lab.filed("failed") == []
+            return
+    pytest.fail("it never came so far")

@@ -217,6 +217,16 @@ def test_what_could_not_be_written_whole_is_removed(tmp_path: Path, monkeypatch:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_replace_that_is_refused_leaves_no_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match=os.strerror(errno.EBUSY)):
+        files.replace(tmp_path / "x", b"data")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_replace_shows_the_old_or_the_new(tmp_path: Path, told: Told) -> None:
     path = tmp_path / "status.json"
     files.replace(path, b"1")

@@ -133,6 +133,26 @@ def test_a_cut_strikes_the_named_call_and_no_other(server: RunningStandin) -> No
     assert server.log_in("alice").sf.getQueryService().find("Image", -1) is None
 
 
+def test_a_fault_is_logged_when_it_came_about_and_only_then(server: RunningStandin) -> None:
+    client = server.log_in("alice")
+    query = client.sf.getQueryService()
+    never = {"operation": "find", "nth": 9, "do": "error"}
+    server.faults({"operation": "find", "do": "error"}, never, {"operation": "*", "users": ["nobody"], "do": "cut-before"})
+    assert server.strikes() == [0, 0, 0]
+    with pytest.raises(Ice.UnknownException):
+        query.find("Image", 1)
+    query.find("Image", -1)
+    assert server.strikes() == [1, 0, 0]
+    server.faults({"operation": "get", "do": "cut-after"})
+    with pytest.raises(omero.ValidationException):
+        query.get("Image", -1)
+    assert server.strikes() == [0], "a call that was refused has no answer that could be cut off"
+    server.faults({"operation": "find", "do": "cut-after"})
+    with pytest.raises(BROKEN):
+        query.find("Image", -1)
+    assert server.strikes() == [1]
+
+
 def test_a_hanging_call_is_ended_by_the_client_and_hurts_nobody_else(server: RunningStandin) -> None:
     client = server.log_in("alice")
     query = client.sf.getQueryService()

@@ -16,6 +16,7 @@ from tests.support.tally import counted
 
 MODES = ("cut-before", "cut-after", "late")
 EFFECTS = ("createSessionWithTimeouts", "importFileset", "write", "close", "verifyUpload", "saveAndReturnArray")
+LEAST = 6  # of eleven cuts; how many calls three drops make, and how many are made anew, differs
 
 
 def cut(operation: str, nth: int, do: str, seconds: float = 0.5) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def test_cuts_all_over_some_imports(tmp_path: Path) -> None:
         run.start()
         run.rest()
         run.check()
+        assert sum(run.standin.strikes()) >= LEAST
 
 
 def test_the_calls_that_must_happen_once_are_cut(tmp_path: Path) -> None:
@@ -40,6 +42,7 @@ def test_the_calls_that_must_happen_once_are_cut(tmp_path: Path) -> None:
             run.standin.faults(cut(operation, 1, mode))
             run.drop(f"of-{user}", user=user)
             run.rest()
+            assert run.standin.strikes() == [1]
         run.check()
 
 
@@ -52,5 +55,6 @@ def test_an_effect_that_lands_late(tmp_path: Path, operation: str, seconds: floa
         run.standin.faults(cut(operation, 1, "late", seconds))
         run.drop("one", fine=2)
         run.rest()
+        assert run.standin.strikes() == [1]
         time.sleep(seconds)
         run.check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,11 @@ def kill_in(run: RealRun, operation: str, seconds: float = 0.7) -> None:
     assert run.kill_workers("importer") == 1
 
 
+def struck(run: RealRun) -> list[str]:
+    """The dooms that met a worker, as the daemon's log tells them."""
+    return re.findall(r"^DOOM (\S+)$", run.log.read_text(), re.MULTILINE)
+
+
 def test_an_importer_is_killed_at_many_steps(tmp_path: Path) -> None:
     people = [f"user{number}" for number in range(len(SAMPLE))]
     with real_run(tmp_path, *people) as run:
@@ -29,7 +35,7 @@ def test_an_importer_is_killed_at_many_steps(tmp_path: Path) -> None:
             run.drop(f"drop{number}", user=person)
             run.until(run.at_rest, 60)
         run.check()
-        assert run.log.read_text().count("DOOM") == len(SAMPLE)
+        assert struck(run) == [f"importer:{point}" for point in SAMPLE]
         assert run.terminate() == 0
         run.check_sessions()
 
@@ -62,6 +68,7 @@ def test_an_inspector_is_killed_at_its_work(tmp_path: Path) -> None:
         run.drop("two", fine=1, broken=1)
         run.rest()
         run.check()
+        assert struck(run) == ["inspector:before:inspected"]
 
 
 @pytest.mark.slow_faults(minutes=6)
@@ -71,6 +78,7 @@ def test_an_importer_is_killed_at_any_record(tmp_path: Path, point: str) -> None
         run.start(f"importer:{point}")
         run.drop("one", fine=2)
         run.rest()
+        assert struck(run) == [f"importer:{point}"], "no importer was killed"
         run.check()
         assert run.terminate() == 0
         run.check_sessions()

@@ -3,9 +3,10 @@
 `python -m tests.support.doomed ARGUMENTS OF dropbox-import`; the variable DOOM says where: words like `self:after:begin` or
 `importer:before:begun`, apart by spaces, each used once, in this order or not. "after:KIND": the record is on the disk, and what it
 announces has not happened. "before:KIND": what it tells has happened, and is not on the disk. `done:after:file` never comes: `file` is
-the last record. HURRY=1 makes a wait of a minute one of two seconds. LIMITS, in JSON, shortens what calls may take: `client` names the
-importer's own time-outs, `worker` the limits after which the daemon ends a worker.
-HUNG_AFTER: seconds after which a box counts as hung. BEAT: seconds between two heartbeats. `stop:after:begin` is a SIGSTOP of the daemon.
+the last record. A line `DOOM ...` on stderr says that one struck. `stop:after:begin` is a SIGSTOP of the daemon.
+HURRY=1 makes a wait of a minute one of two seconds. LIMITS, in JSON, shortens what calls may take: `client` names the importer's own
+time-outs, `worker` the limits after which the daemon ends a worker.
+HUNG_AFTER: seconds after which a box counts as hung. BEAT: seconds between two heartbeats.
 From SIGUSR1 on a session that nobody needs is ended at once, and not after 90 seconds.
 """
 
@@ -37,21 +38,24 @@ def _strike(when: str, records: Iterable[Record]) -> None:
         for doom in list(_dooms):
             whom, moment, kind = doom.split(":")
             if (moment, kind) == (when, record.kind):
-                _dooms.remove(doom)
-                print(f"DOOM {doom}", file=sys.stderr, flush=True)
-                _kill(whom)
+                if whom in ("self", "stop"):
+                    _dooms.remove(doom)
+                    print(f"DOOM {doom}", file=sys.stderr, flush=True)  # before it: afterwards it cannot
+                    os.kill(os.getpid(), signal.SIGSTOP if whom == "stop" else signal.SIGKILL)
+                elif _kill(whom):  # else nobody was there to be struck, and it waits for the next such record
+                    _dooms.remove(doom)
+                    print(f"DOOM {doom}", file=sys.stderr, flush=True)
 
 
-def _kill(whom: str) -> None:
-    if whom == "stop":
-        os.kill(os.getpid(), signal.SIGSTOP)
-        return
-    if whom == "self":
-        os.kill(os.getpid(), signal.SIGKILL)
+def _kill(role: str) -> bool:
+    """Whether there was such a worker."""
+    found = False
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.NoSuchProcess):  # it is dead already, and only nobody has fetched its end
-            if f"dropbox_import.{whom}" in child.cmdline():
+            if f"dropbox_import.{role}" in child.cmdline():
                 child.kill()
+                found = True
+    return found
 
 
 def append(self: Journal, records: Iterable[Record], *, sync: bool = True) -> None:

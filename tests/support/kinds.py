@@ -118,6 +118,13 @@ NEEDING = {
         "SIGKILL at two calls": 200,
         "SIGKILL at unlink": 10,
         "SIGKILL at write": 55,
+        "the service is killed at a call": 25,
+        "the service is refused a call, EACCES": 25,
+        "the service is refused a call, EBUSY": 25,
+        "the service is refused a call, EINTR": 25,
+        "the service is refused a call, EIO": 25,
+        "the service is refused a call, ENOSPC": 25,
+        "the service is refused a call, ESTALE": 25,
         "an error from a call, with the real importer": 7,
     },
     FUSE: {

@@ -61,7 +61,9 @@ class Remote:
         return []
 
 
-class _Kept(logging.Handler):
+class Kept(logging.Handler):
+    """All that the product's log says: level, words, and whether it is a bug's traceback."""
+
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.said: list[tuple[int, str, bool]] = []
@@ -100,12 +102,17 @@ def turns(runner: BoxRunner, clock: HandClock, most: int) -> None:
             return
 
 
-def live(life: Life, line: socket.socket) -> None:
-    kept = _Kept()
+def keep_log() -> Kept:
+    kept = Kept()
     log = logging.getLogger("dropbox_import")
     log.addHandler(kept)
     log.setLevel(logging.DEBUG)
     log.propagate = False
+    return kept
+
+
+def live(life: Life, line: socket.socket) -> None:
+    kept = keep_log()
     clock = HandClock()
     clock.seconds, clock._random = life.seconds, random.Random(life.seed)
 
@@ -122,7 +129,8 @@ def live(life: Life, line: socket.socket) -> None:
     ask("end", kept.said[-800:])
 
 
-def main() -> None:
+def main(live: Callable[[Any, socket.socket], None]) -> None:
+    """A child for each life that comes along the line; it is told of its end."""
     line = socket.socket(fileno=int(sys.argv[1]))
     if sys.platform == "linux":
         any_tracer, set_tracer = -1, 0x59616D61
@@ -142,4 +150,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(live)

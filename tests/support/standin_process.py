@@ -34,6 +34,7 @@ class RunningStandin:
         self.ca_file = ""
         self._child: subprocess.Popen[str] | None = None
         self._clients: list[Any] = []
+        self._asked: list[str] = []  # the ids of the rules in force, in their order
 
     def start(self) -> RunningStandin:
         command = [sys.executable, "-m", "dropbox_import.standin", "--dir", str(self.folder)]
@@ -114,9 +115,15 @@ class RunningStandin:
         path = self.folder / "faults.json"
         stamp = time.monotonic_ns()
         named = [{"id": f"{stamp}-{number}", **rule} for number, rule in enumerate(rules)]
+        self._asked = [str(rule["id"]) for rule in named]
         new = path.with_suffix(".new")
         new.write_text(json.dumps({"rules": named, "settings": settings, "stamp": stamp}))
         new.replace(path)
+
+    def strikes(self) -> list[int]:
+        """How often each of the faults in force has come about, in the order in which they were given."""
+        told = [json.loads(line)["rule"] for line in (self.folder / "struck.jsonl").read_text().splitlines()]
+        return [told.count(rule) for rule in self._asked]
 
     def calls(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.folder / "calls.jsonl").read_text().splitlines()]

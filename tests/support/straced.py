@@ -6,21 +6,28 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import pickle
 import re
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.lab import Lab
+from dropbox_import.spool import layout
+from dropbox_import.spool.filing import SPLIT_SUFFIX
+from dropbox_import.spool.journal import read
+from tests.support.here import is_root
+from tests.support.lab import Lab, is_ours
 from tests.support.labrun import MOST, Life
 from tests.support.scripted import ScriptedWorkers
 
@@ -40,6 +47,8 @@ KINDS = {
     "chmod": ("chmod", "fchmod", "fchmodat", "chown", "fchown", "fchownat"),
     "open": ("open", "openat"),
 }
+HOME_MODE, FOLDER_MODE, NOBODY = 0o750, 0o751, 65534
+ERRORS = ("ENOSPC", "EIO", "EACCES", "ESTALE", "EBUSY", "EINTR")
 TRACED = ",".join(f"?{name}" for names in KINDS.values() for name in names)
 _LINE = re.compile(r"^(\w+)\((.*)\) += (\S+)")
 _ATTACHED = re.compile(rb"Process \d+ attached")
@@ -85,9 +94,9 @@ class Ended:
 
 
 class Zygote:
-    """One process that has loaded everything, and makes a child for each life."""
+    """One process that has loaded everything, and makes a child for each life. `module`: whose `main` it is."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, module: str = "tests.support.labrun") -> None:
         self._folder = folder
         self._lives = 0
         self._calls: dict[str, list[Call]] = {}
@@ -95,7 +104,7 @@ class Zygote:
         for end in (self._line, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * MOST)
         environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-        words = [sys.executable, "-m", "tests.support.labrun", str(theirs.fileno())]
+        words = [sys.executable, "-m", module, str(theirs.fileno())]
         self._process = subprocess.Popen(words, pass_fds=[theirs.fileno()], env=environment, cwd=ROOT)
         theirs.close()
         self._line.settimeout(60)
@@ -115,23 +124,35 @@ class Zygote:
         self._lives += 1
         workers = ScriptedWorkers(lab.server, lab.settings.state_dir / "sessions")
         life = Life(lab.settings, lab.clock.monotonic() + 1.0, f"life {self._lives}", troubled, most)
+
+        def answer(what: str, about: Any, seconds: float) -> Any:
+            lab.clock.forward(max(0.0, seconds - lab.clock.monotonic()))
+            return _answer(workers, what, about)
+
+        return self.run(life, inject, answer)
+
+    def run(self, life: Any, inject: str, answer: Callable[[str, Any, float], Any]) -> Ended:
+        """One life of any kind, traced from the moment in which it says that it is ready; `answer` is for all that it asks."""
         self._line.send(pickle.dumps(life))
         ended = Ended()
         tracer: _Tracer | None = None
+        failed = ""
         while True:
             what, about, seconds = pickle.loads(self._line.recv(MOST))
-            lab.clock.forward(max(0.0, seconds - lab.clock.monotonic()))
             if what == "gone":
                 ended.code = about
                 break
-            assert what != "failed", f"the life ended with {about}"
+            if what == "failed":
+                failed = about
+                continue
             if what == "ready":
                 tracer = _Tracer(about, self._folder / "strace.txt", inject)
             if what == "end":
                 ended.said = [Said(*one) for one in about]
-            self._line.send(pickle.dumps(_answer(workers, what, about)))
+            self._line.send(pickle.dumps(answer(what, about, seconds)))
         if tracer is not None:
             ended.calls, ended.injected = tracer.end()
+        assert not failed, f"the life ended with {failed}"
         return ended
 
 
@@ -173,8 +194,8 @@ class _Tracer:
 
 
 @contextlib.contextmanager
-def zygote(folder: Path) -> Iterator[Zygote]:
-    found = Zygote(folder)
+def zygote(folder: Path, module: str = "tests.support.labrun") -> Iterator[Zygote]:
+    found = Zygote(folder, module)
     try:
         yield found
     finally:
@@ -187,12 +208,59 @@ def changing(ended: Ended, folder: Path) -> list[Call]:
     return [one for one in below if one.kind != "open" or "O_CREAT" in one.args]
 
 
+def is_told(call: Call, error: str, ended: Ended) -> bool:
+    """Whether the log must name this error, and does."""
+    system_asks_again = error == "EINTR" and call.kind in ("fsync", "write", "open", "chmod")
+    may_lack_the_right = error == "EACCES" and call.kind in ("chmod", "fsync")  # giving a folder to its user ends with a sync
+    word = os.strerror(getattr(errno, error))
+    if system_asks_again or may_lack_the_right or "heartbeat" in call.args:  # a beat that is late is written again
+        return True
+    return any(word in said.text for said in ended.warnings)
+
+
 def lab_with(folder: Path, case: str) -> Lab:
+    """With modes that nobody has by chance; and the files of somebody else, where we may give some away."""
     (sidecar, text, members), _, _ = CASES[case]
     shutil.rmtree(folder, ignore_errors=True)
     lab = Lab(folder)
     lab.drop(sidecar, text, members)
+    home = lab.layout.drop / "jdoe"
+    for path in (home, *home.rglob("*")):
+        path.chmod(HOME_MODE if path == home else FOLDER_MODE if path.is_dir() else _mode_of(path.name))
+        if is_root():
+            os.chown(path, NOBODY, NOBODY)
     return lab
+
+
+def _mode_of(name: str) -> int:
+    return 0o640 if name.endswith(".yaml") else 0o604 if zlib.crc32(name.encode()) % 2 else 0o444
+
+
+def wrong_modes(lab: Lab) -> list[str]:
+    """What of a user's is filed with another mode or owner than it had; a folder that we made is as the user's drop folder."""
+    whose = (NOBODY, NOBODY) if is_root() else (os.getuid(), os.getgid())
+    told = []
+    for folder in (*lab.filed("done"), *lab.filed("failed")):
+        for path in (folder, *folder.rglob("*")):
+            if path.is_file() and is_ours(path.name):
+                continue
+            wanted = _mode_of(path.name) if path.is_file() else FOLDER_MODE if path.parent.name == layout.MEMBERS else HOME_MODE
+            seen = path.stat()
+            if (stat.S_IMODE(seen.st_mode), seen.st_uid, seen.st_gid) != (wanted, *whose):
+                told.append(f"{path.relative_to(lab.box)} has {seen.st_mode:o} of {seen.st_uid}, and should have {wanted:o} of {whose[0]}")
+    return told
+
+
+def ajar(lab: Lab) -> list[str]:
+    """What in inprogress/ is open to others: the daemon's folder, or anything in a claim from `claimed` until it is to be filed."""
+    found = list(lab.layout.inprogress.iterdir())
+    for claim in (path for path in lab.layout.inprogress.glob("*/*") if layout.is_id(path.name)):
+        journal = claim / layout.JOURNAL
+        kinds = {record.kind for record in read(journal.read_bytes())[0]} if journal.exists() else set()
+        if "claimed" in kinds and "file" not in kinds and not claim.name.endswith(SPLIT_SUFFIX):
+            found += [path for path in (claim, *claim.rglob("*")) if path.is_dir() or not is_ours(path.name)]
+    seen = {path.relative_to(lab.box).as_posix(): path.stat() for path in found}
+    return [f"{path} is open to others" for path, facts in seen.items() if facts.st_mode & 0o077 or facts.st_uid != os.getuid()]
 
 
 def litter(lab: Lab) -> list[str]:

@@ -93,6 +93,17 @@ def test_what_a_newer_version_adds_is_ignored(outbox: Outbox) -> None:
     assert outbox.message(FAILED.name).message == FAILED
 
 
+def test_halves_of_letters_go_and_all_else_stays(outbox: Outbox) -> None:
+    """A new letter has a name of its own, so nothing would ever replace the half of one."""
+    outbox.put(LETTER)
+    half, other = outbox.folder / ".20261122-093912-k7f3q2mzt4.letter.json.new", outbox.folder / f".{FAILED.name}.json.new"
+    for path in (half, other):
+        path.write_bytes(b"{")
+    outbox.clear()
+    assert other.exists() and not half.exists()
+    assert outbox.names()[1] == [LETTER.id]
+
+
 def test_half_written_files_are_left_alone(outbox: Outbox) -> None:
     (outbox.folder / f".{FAILED.name}.json.new").write_bytes(b"{")
     assert outbox.names() == ([FAILED.name], [], [])

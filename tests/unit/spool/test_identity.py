@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dropbox_import.errors import ConfigError
+from dropbox_import.errors import ConfigError, TryLater
 from dropbox_import.spool import identity
-from dropbox_import.spool.identity import Instance, load_instance
+from dropbox_import.spool.identity import Instance, OnlyOne, load_instance
 from tests.support.clocks import HandClock
 
 
@@ -128,3 +128,11 @@ def test_a_damaged_identity_is_told(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "state" / "instance.json").write_bytes(text)
     with pytest.raises(ConfigError, match="damaged"):
         load(tmp_path / "state")
+
+
+def test_a_lock_that_cannot_be_opened_waits_and_is_no_bug(tmp_path: Path) -> None:
+    """As after one start as root, whose lock the service account may not open. Found by refusing the real service a call."""
+    instance = load(tmp_path / "state")
+    (tmp_path / "state" / "locks" / "daemon.lock").mkdir()
+    with pytest.raises(TryLater, match="locking the state folder"), OnlyOne(instance):
+        pass
