@@ -105,9 +105,8 @@ def test_a_cut_sample_is_refused(kind: str, part: float) -> None:
 @pytest.mark.parametrize("kind", ["five-d", "set", "big", "packed"])
 def test_a_file_whose_end_was_never_filled_is_refused(kind: str) -> None:
     data = sample(kind)
-    for percent in range(2, 96):
-        kept = len(data) * percent // 100
-        assert examined(data[:kept] + bytes(len(data) - kept)).fault is not None, percent
+    for kept in range(512, len(data) - 512, 512):
+        assert examined(data[:kept] + bytes(len(data) - kept)).fault is not None, kept
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
