@@ -62,6 +62,9 @@ def page_of(tags: PageTags, size: int, loose: bool, tightness: Callable[[int], N
         return _old_jpeg(tags, grid)
     plain = compression == 1
     exact = plain and not loose and _one(tags, 262, 1) != _YCBCR
+    if loose and not plain:
+        # A packed LSM gives the sizes that its strips have unpacked: only where they begin can be relied on.
+        counts = None
     if not counts:
         counts = [grid.of(index) for index in range(len(offsets))] if exact else [1] * len(offsets)
     if len(offsets) == 1 and exact and counts[0] < grid.full:
