@@ -115,7 +115,8 @@ class Floor:
             tickets.clear()
 
     def _place(self, role: Role, alone: bool) -> Member | None:
-        same = [member for member, _ in self.crew.values() if member.role == role and member.alone == alone]
+        now = self._clock.monotonic()
+        same = [member for member, _ in self.crew.values() if member.role == role and member.alone == alone and not member.lost(now)]
         with_room = [member for member in same if member.room() > 0]
         if with_room:
             return max(with_room, key=Member.room)
@@ -173,7 +174,10 @@ class Floor:
             self.assign()
 
     def judge(self) -> float | None:
-        """Let go who is idle, kill who hangs. Returns for how many seconds nobody need look, None = until something changes."""
+        """Let go who is idle, kill who hangs, do without who is lost.
+
+        Returns for how many seconds nobody need look, None = until something changes.
+        """
         now = self._clock.monotonic()
         soonest = now + LOOK
         for member, child in self.crew.values():
@@ -187,6 +191,7 @@ class Floor:
             elif act is Act.KILL:
                 self._log.warning("killing %s %d: %s", member.role, member.number, member.killed)
                 child.kill()
+        self.assign()  # one that is lost has made room
         return max(0.05, soonest - now) if self.crew else None
 
     def bury(self, member: Member, why: str) -> list[Answer]:
@@ -216,7 +221,7 @@ class Floor:
                 "worker": member.number,
                 "role": member.role,
                 "pid": child.pid,
-                "state": member.state.value,
+                "state": "lost" if member.lost(now) else member.state.value,
                 "alone": member.alone,
                 "waiting": len(member.waiting),
                 "commands": [
