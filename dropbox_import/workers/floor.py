@@ -7,6 +7,7 @@ worker, ending it, and asking the dispatcher (`launch`) to run a new one. Replie
 from __future__ import annotations
 
 import logging
+import os.path
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, get_args
@@ -15,7 +16,7 @@ from dropbox_import import __version__
 from dropbox_import.clock import Clock
 from dropbox_import.workers import replies
 from dropbox_import.workers.child import Child, Start
-from dropbox_import.workers.crew import Act, Member, State
+from dropbox_import.workers.crew import Act, Flight, Member, State
 from dropbox_import.workers.protocol import PROTOCOL, THREADS, Command, Done, Failed, Hello, LineError, Role
 from dropbox_import.workers.replies import Answer, Ticket
 
@@ -59,6 +60,7 @@ class Floor:
         self.closed = False
         self.stopping = False
         self._waiting: dict[Role, deque[Ticket]] = {role: deque() for role in ROLES}
+        self._hung: set[str] = set()  # places (see `_place_of`) of which the last inspection hung
         self._settings = settings
         self._clock = clock
         self._log = log
@@ -97,15 +99,25 @@ class Floor:
 
     def assign(self) -> None:
         """Give the waiting commands to workers with room, start workers for the rest, send what may be sent."""
+        now = self._clock.monotonic()
+        dead = {place for member, _ in self.crew.values() if member.lost(now) for place in _places(member)}
         for role in ROLES:
             left: deque[Ticket] = deque()
-            for ticket in self._waiting[role]:
-                member = self._place(role, ticket.alone)
+            # After the hang of a share the other boxes go first; and while one holds a lost inspector it gets no other.
+            for ticket in sorted(self._waiting[role], key=lambda each: _place_of(each.command) in self._hung):
+                member = None if _place_of(ticket.command) in dead else self._place(role, ticket.alone)
                 (left if member is None else member.waiting).append(ticket)
             self._waiting[role] = left
         for member, child in self.crew.values():
             for ticket in member.next_tickets():
                 self._send(member, child, ticket, ticket.command)
+
+    def land(self, member: Member, wire_id: int, now: float) -> Flight | None:
+        """A worker has answered a command. None: there is none of that id."""
+        flight = member.land(wire_id, now)
+        if flight is not None:
+            self._hung.discard(_place_of(flight.command))
+        return flight
 
     def close(self) -> None:
         """No more work: what has not begun is answered."""
@@ -190,6 +202,7 @@ class Floor:
                 child.let_go()
             elif act is Act.KILL:
                 self._log.warning("killing %s %d: %s", member.role, member.number, member.killed)
+                self._hung |= _places(member)
                 child.kill()
         self.assign()  # one that is lost has made room
         return max(0.05, soonest - now) if self.crew else None
@@ -231,3 +244,12 @@ class Floor:
             }
             for member, child in self.crew.values()
         ]
+
+
+def _place_of(command: Command) -> str:
+    """The folder of the claims of a box, where one of them is to be inspected: they are on one share. Empty for other commands."""
+    return os.path.dirname(os.path.dirname(str(command.args.get("root", "")))) if command.do == "inspect" else ""
+
+
+def _places(member: Member) -> set[str]:
+    return {place for flight in member.flights.values() if (place := _place_of(flight.command))}

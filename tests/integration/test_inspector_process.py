@@ -38,6 +38,7 @@ class Child:
         )
         self.hello = self._event()
         self.calls: list[str] = []
+        self.errors = b""
 
     def _event(self) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -61,7 +62,7 @@ class Child:
         return self
 
     def __exit__(self, *_: object) -> None:
-        _, self.errors = self.process.communicate(timeout=20)
+        self.errors = self.process.communicate(timeout=20)[1]
 
 
 def test_a_drop_of_everything_is_sorted_out_by_the_child(tmp_path: Path) -> None:
