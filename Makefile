@@ -1,8 +1,8 @@
 # make demo    set up and show the main job, from drop to OMERO, with real images and the OMERO stand-in
-# make test    set up, check the house and run every test
+# make test    set up, check the house and run the tests, with a sample of the points of failure
 # make check   set up and check the house only: ruff, mypy, import-linter, tests/house
 # make tidy    set up and let ruff put the form right
-# make faults  set up and try every point of failure, one by one, three files of tests at a time: at most 40 minutes on two cores; a table comes last
+# make faults  set up and try all points of failure, three files of tests at a time; a table comes last. It fails above 40 minutes, or if it was not whole
 # make bench   set up and print the figures of benchmarks/
 # make lock    bring requirements/ up to date with pyproject.toml (UPGRADE=1: take newer versions)
 # make clean   remove the virtual environment and what tools left; the compiled Ice extension stays in its cache

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,8 +41,8 @@ def bring(
                 undo.append(partial(disk.rename, target, item.source))
             else:
                 part = target.with_name(f"{target.name}.part")
-                undo.append(partial(disk.remove_file, part))
-                disk.copy_in(item.source, part)
+                with _made_by_us(part, undo):
+                    disk.copy_in(item.source, part)
                 disk.rename(part, target)
                 undo.append(partial(disk.remove_file, target))
                 if number < move_first:
@@ -52,8 +53,8 @@ def bring(
         for level in sorted(made | {base}):
             disk.sync_dir(level)
         part = base / f"{sidecar}.part"
-        undo.append(partial(disk.remove_file, part))
-        disk.write_new(part, data)
+        with _made_by_us(part, undo):
+            disk.write_new(part, data)
         disk.rename(part, base / sidecar)
     except BaseException as error:
         for step in reversed(undo):
@@ -66,6 +67,19 @@ def bring(
             raise as_ours(error, f"writing into {base}") from error
         raise
     return _afterwards(base, leave)
+
+
+@contextmanager
+def _made_by_us(part: Path, undo: list[Callable[[], None]]) -> Iterator[None]:
+    """What is made in it is taken back on trouble, now or later; what lay there already is somebody else's."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except BaseException:
+        undo.append(partial(disk.remove_file, part))
+        raise
+    undo.append(partial(disk.remove_file, part))
 
 
 def _afterwards(base: Path, leave: Sequence[Path]) -> list[str]:

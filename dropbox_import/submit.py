@@ -14,7 +14,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NoReturn
 
 from dropbox_import.clock import Clock, SystemClock
 from dropbox_import.delivery import Item, Progress, bring
@@ -153,8 +153,7 @@ def plan(files: Sequence[str | os.PathLike[str]]) -> tuple[Item, ...]:
     for given in files:
         source = Path(given)
         if source.is_dir() and not source.is_symlink():
-            inside = sorted(path for path in source.rglob("*") if path.is_symlink() or not path.is_dir())
-            inside = [path for path in inside if not is_never_taken(path.relative_to(source).as_posix())]
+            inside = [path for path in _inside(source) if not is_never_taken(path.relative_to(source).as_posix())]
             if not inside:
                 raise MembersMissing(f"the folder {source} is empty", hint="Hidden and temporary files do not count.")
             found += [_item(path, f"{source.absolute().name}/{path.relative_to(source).as_posix()}") for path in inside]
@@ -174,6 +173,19 @@ def plan(files: Sequence[str | os.PathLike[str]]) -> tuple[Item, ...]:
                 code="name-taken",
             )
     return tuple(found)
+
+
+def _inside(folder: Path) -> list[Path]:
+    """All in it that is no folder. Raises AccessDenied for a folder that cannot be looked into: a part would be taken for the whole."""
+
+    def denied(error: OSError) -> NoReturn:
+        raise as_ours(error, f"looking into {error.filename}") from error
+
+    found = []
+    for top, folders, files in os.walk(folder, onerror=denied):
+        links = [name for name in folders if Path(top, name).is_symlink()]
+        found += [Path(top, name) for name in (*files, *links)]
+    return sorted(found)
 
 
 def sidecar_text(
@@ -236,7 +248,8 @@ def _same_there(item: Item, target: Path) -> bool:
 
 
 def _require_free(base: Path, wanted: Sequence[str]) -> None:
-    taken = [name for name in wanted if os.path.lexists(base / name)]
+    on_the_way = (f"{name}.part" for name in wanted)
+    taken = [name for name in (*wanted, *on_the_way) if os.path.lexists(base / name)]
     if taken:
         more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
         raise Rejected(

@@ -33,8 +33,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for why, count in tally.left_out.items():
-        terminalreporter.write_line(f"not run here: {count} tests, {why}", yellow=True)
+    if tally.ALL:  # what is skipped there is not tried
+        for report in terminalreporter.getreports("skipped"):
+            tally.not_run(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext, 1)
+    for line in tally.not_here():
+        terminalreporter.write_line(line, yellow=True)
     if tally.ALL and (tally.tried or tally.vitals) and not os.environ.get("DROPBOX_IMPORT_TALLY"):
         terminalreporter.section("points of failure")
         for line in tally.table():

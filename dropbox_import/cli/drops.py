@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dropbox_import.clock import SystemClock
 from dropbox_import.heartbeat import Heartbeat, heartbeats
 from dropbox_import.intake.filed import RECORDS, records_among
+from dropbox_import.intake.tree import MAX_DEPTH
 from dropbox_import.model import DropState, DropSummary
 from dropbox_import.sidecar import HEAD, SUFFIXES, is_sidecar
 from dropbox_import.spool.layout import Layout
@@ -62,14 +63,19 @@ def _list(folder: Path) -> list[str]:
 
 
 def life(settings: Settings) -> dict[str, tuple[Heartbeat, ...]]:
-    """The heartbeats in each box, judged by our clock, since reading must not write."""
+    """The heartbeats in each box, judged by our clock, since reading must not write.
+
+    The clock of a file server may be another one, so of our own daemon its own word counts, which it writes on this machine.
+    """
     now = SystemClock().now().timestamp()
     ended = last_end(settings.state_dir / STATUS_FILE)
+    seen = last_seen(settings.state_dir / STATUS_FILE, now)
 
     def judged(beat: Heartbeat) -> Heartbeat:
         # Not the number of the process alone: in a container it is always the same.
-        mine = ended is not None and (beat.instance, beat.pid) == ended[:2] and not beat.accepting
-        return replace(beat, stopped=ended[2]) if mine and ended is not None else beat
+        if ended is not None and (beat.instance, beat.pid) == ended[:2] and not beat.accepting:
+            return replace(beat, stopped=ended[2])
+        return replace(beat, age=seen[2]) if seen is not None and (beat.instance, beat.pid) == seen[:2] else beat
 
     return {str(box.path): tuple(judged(beat) for beat in heartbeats(box.path, now)) for box in settings.boxes}
 
@@ -79,6 +85,16 @@ def last_end(status: Path) -> tuple[str, int, str] | None:
     try:
         facts: Any = json.loads(status.read_bytes())
         return None if facts["running"] else (str(facts["instance"]), int(facts["pid"]), str(facts["at"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def last_seen(status: Path, now: float) -> tuple[str, int, float] | None:
+    """Instance and process of a daemon that did not say that it ended, and how many seconds ago it wrote; None for anything else."""
+    try:
+        facts: Any = json.loads(status.read_bytes())
+        age = abs(now - datetime.fromisoformat(facts["at"]).timestamp())
+        return (str(facts["instance"]), int(facts["pid"]), age) if facts["running"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -189,6 +205,15 @@ def reasons(status: Path) -> dict[tuple[str, str, str], str]:
         return {}
 
 
+def _files(folder: Path) -> Iterator[Path]:
+    """Those that can be seen, as deep as a scan looks: what one user's folders are like must not keep anybody from seeing the others'."""
+    for top, folders, names in os.walk(folder):
+        folders.sort()
+        if len(Path(top).relative_to(folder).parts) >= MAX_DEPTH:
+            folders.clear()
+        yield from (Path(top, name) for name in sorted(names))
+
+
 def sidecars(drop: Path) -> Iterator[tuple[str, str, str]]:
     """User, path below the user's folder, time of the last change, of each sidecar."""
     try:
@@ -196,10 +221,12 @@ def sidecars(drop: Path) -> Iterator[tuple[str, str, str]]:
     except OSError:
         return
     for folder in users:
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() not in SUFFIXES or path.is_symlink() or not path.is_file():
+        for path in _files(folder):
+            if path.suffix.lower() not in SUFFIXES:
                 continue
             try:
+                if path.is_symlink() or not path.is_file():
+                    continue
                 if path.name in RECORDS and path.name in records_among(os.listdir(path.parent)):
                     continue
                 with path.open("rb") as stream:

@@ -95,7 +95,7 @@ def table(
     for number, row in enumerate(rows):
         mood = moods[number] if number < len(moods) else None
         style = _COLOURS.get(mood, "") if mood else ""
-        grid.add_row(Text(clean(row[0]), style), *(Text(clean(cell)) for cell in row[1:]))
+        grid.add_row(Text(visible(row[0]), style), *(Text(visible(each)) for each in row[1:]))
     console.print(grid)
     for line in drawn.getvalue().splitlines():
         say(line.rstrip())

@@ -43,7 +43,8 @@ HEARTBEAT_SECONDS = 10.0
 _LONGEST_SLEEP = 5.0
 _SHARE_PAUSE = 30.0
 _CLAIMING = 0.5  # seconds at a stretch
-_SCAN_SHARE = 9  # a scan takes at most a tenth of the time: after one comes nine times its length without
+_SCAN_SHARE = 9  # a scan takes at most a tenth of the time: after one comes nine times its length without, but
+_LONGEST_SCAN_PAUSE = 300.0  # no more than this: one that a share held up for an hour says nothing of the next one
 
 
 class BoxRunner:
@@ -57,7 +58,7 @@ class BoxRunner:
         self._intake = Intake(box, shared.clock)
         self.peers = Peers(self.layout, shared.instance, shared.clock)
         self._pipeline = Pipeline(shared, self._post)
-        self._inbox: queue.SimpleQueue[tuple[Active, Step, Order, Reply] | Errand | str | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[tuple[Active, Step, Order, Reply] | Errand | str | bool] = queue.SimpleQueue()
         self._errands: list[Errand] = []
         self.claims = WorkingSet(self.layout, shared, self._pipeline, self)
         self._unread = Unread(shared.clock)
@@ -71,22 +72,21 @@ class BoxRunner:
         self.low = False  # less than min_free is free on its volume
         self.turning_since: float | None = None  # when the thread began what it is at, by the clock; None: it waits for something to happen
         self._stop = threading.Event()
-        self._beat = 0
         self._next_beat = self._next_scan = self._scan_pause = 0.0
-        self.scans = 0
+        self.scans = self._beat = 0
         self.loaded = False  # every claim of this box has been read since the start
         shared.boxes.append(self)
 
     # --- from other threads -------------------------------------------------------------
 
     def wake(self, *, scan: bool = False, drop: str = "") -> None:
-        if scan:
-            self._next_scan = 0.0
-        self._inbox.put(drop or None)
+        if drop:
+            self._inbox.put(drop)
+        self._inbox.put(scan)  # for the thread: a time written here could be lost while it sets that of its next scan
 
     def stop(self) -> None:
         self._stop.set()
-        self._inbox.put(None)
+        self._inbox.put(False)
 
     def order(self, order: AdminOrder, answer: Callable[[OrderAnswer], None]) -> None:
         """Have an administrator's order carried out by this thread, which calls `answer` when its effect is on the disk."""
@@ -180,7 +180,7 @@ class BoxRunner:
             self._next_scan = now + self.box.scan_interval
             self._scan()
             ended = self._clock.monotonic()
-            self._scan_pause = ended + _SCAN_SHARE * (ended - now)
+            self._scan_pause = ended + min(_SCAN_SHARE * (ended - now), _LONGEST_SCAN_PAUSE)
         if (self._ready or self._unread.names or len(self.claims)) and self._gone() is not None:
             self._ready.clear()
             return
@@ -215,10 +215,11 @@ class BoxRunner:
                     self._errands.append(item)
                 elif isinstance(item, str):
                     self.claims.touch(item)
-                elif item is not None:
-                    active, step, order, reply = item
-                    self._pipeline.reply(active, step, order, reply)
-                    self.claims.touch(active.id)
+                elif item is True:
+                    self._next_scan = 0.0
+                elif item is not False:
+                    self._pipeline.reply(*item)
+                    self.claims.touch(item[0].id)
                 item = self._inbox.get_nowait()
         except queue.Empty:
             return
@@ -246,7 +247,7 @@ class BoxRunner:
 
     def look_again(self, name: str = "") -> None:
         self._unread.read(name)
-        self._next_scan = 0.0
+        self._next_scan = self._scan_pause = 0.0
 
     def alive(self, instance: str) -> bool | None:
         return self.peers.alive(instance)
@@ -377,8 +378,8 @@ class BoxRunner:
         except ClaimTaken as error:  # by an adopt, while this process slept
             log.warning("%s", error, extra={"owner": candidate.owner, "step": "claim-taken"})
             return
-        except FileNotFoundError:
-            return  # it left the folder since the scan; what was begun of the claim is removed at the next one
+        except (FileNotFoundError, taking.Changed):
+            return  # it left the folder or was changed since the scan; what was begun of the claim is removed at the next one
         except (OSError, Rejected) as error:
             trouble = error if isinstance(error, Rejected) else as_ours(error, f"taking {candidate.sidecar.path}")
             self._pipeline.put_back[name] = now + self._shared.settings.retry.delays[0]

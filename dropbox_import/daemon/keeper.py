@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dropbox_import.daemon.box import BoxRunner
+from dropbox_import.daemon.outage import EVERYBODY
 from dropbox_import.daemon.sessions import Session
 from dropbox_import.daemon.shared import Shared
-from dropbox_import.errors import ServerUnavailable
 from dropbox_import.workers.protocol import Command
 from dropbox_import.workers.replies import Reply
 
@@ -22,6 +22,7 @@ class SessionKeeper:
     def __init__(self, shared: Shared, runners: Sequence[BoxRunner]) -> None:
         self._shared = shared
         self._runners = runners
+        self._not_ended: dict[int, tuple[int, float]] = {}  # sessions whose end failed: how often, and when it is tried again
 
     def tend(self) -> None:
         for session in self._shared.book.to_keep_alive(_SESSION_BEAT):
@@ -29,6 +30,8 @@ class SessionKeeper:
         # Only who knows every claim knows which session of an earlier daemon nobody needs.
         loaded = all(runner.loaded for runner in self._runners)
         idle = self._shared.book.idle(self._needed(), _SESSION_IDLE, joinable=loaded)
+        now = self._shared.clock.monotonic()
+        idle = tuple(one for one in idle if self._not_ended.get(one.number, (0, 0.0))[1] <= now)
         for session in idle[: self._most_to_end()] if idle else ():
             self._end(session)
         self._shared.book.forget_ended(self._needed(), _FORGET)
@@ -61,6 +64,11 @@ class SessionKeeper:
             kind = reply.error.kind if reply.error is not None else ""
             # From a worker that was to hold it "no-such-session" only says that this worker is gone; the session is still open.
             gone = kind in ("", "session-gone") or (kind == "no-such-session" and worker is None)
+            if gone:
+                self._not_ended.pop(session.number, None)
+            else:
+                tries = self._not_ended.get(session.number, (0, 0.0))[0] + 1
+                self._not_ended[session.number] = tries, self._shared.backoff.due(tries)
             book.mark(session.number, "ended" if gone else "joinable")
             self._heard_of_omero(reply)
             self._shared.wake_all()
@@ -69,10 +77,10 @@ class SessionKeeper:
         self._shared.workers.submit("importer", Command(0, "end_session", {"session": session.number}), answered, worker=worker)
 
     def _heard_of_omero(self, reply: Reply) -> None:
-        """An answer is the end of an outage; that there was none, one more try of it that failed."""
+        """An answer is the end of an outage; that there was none, the first or one more try of it that failed."""
         outage = self._shared.outage
         if reply.error is None or reply.error.kind == "session-gone":
             outage.worked()
-        elif outage.down and isinstance(reply.error, ServerUnavailable) and reply.worker and not reply.died:
+        elif reply.error.kind in EVERYBODY and reply.worker and not reply.died:
             outage.failed(reply.error)
         outage.undecided()

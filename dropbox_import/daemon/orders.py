@@ -185,6 +185,7 @@ def _read_again(runner: Runner, path: Path, drop_id: str) -> Result:
     except JournalDamaged as error:
         return _still_damaged(drop_id, error)
     if claim.drop.destination:  # it was about to be filed, or an earlier try of this order ended in the middle
+        claims.restore_modes(claim)  # or those of the closed claim would be taken for its user's
         begin_anew(claim, runner.instance, runner.clock)
     runner.look_again(path.name)
     return Result(drop_id, True, "it was read again and goes on")

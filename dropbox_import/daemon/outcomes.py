@@ -64,7 +64,7 @@ def _checked(drop: Drop, result: dict[str, Any], key: str, attempt: int) -> list
     return _begun(known.fileset, beside, key, attempt)
 
 
-_LOOKED = ("fileset", "drop", "instance", "session", "attempt", "committed", "complete", "images")
+_LOOKED = ("fileset", "drop", "instance", "session", "attempt", "committed", "complete", "doubtful", "images")
 
 
 def _looked_up(drop: Drop, key: str, result: dict[str, Any], ended: dict[int, float]) -> list[Record]:
@@ -94,16 +94,22 @@ def _answered(result: dict[str, Any], key: str, attempt: int) -> list[Record]:
     return []
 
 
+_IN_DOUBT = (
+    "another drop has imported these files before, as fileset {fileset}, and OMERO does not show whether it finished that; the images are"
+    " kept. Open them in OMERO; if that is not possible, delete them there and drop the files again"
+)
+
+
 def _confirmed(step: Step, drop: Drop, result: dict[str, Any]) -> list[Record]:
-    """`none` and `incomplete` give no record: it is looked up, or asked again."""
     if result["state"] == "none":
         return [Record("lost", {"why": "the fileset has no image"}, step.key)]
-    if result["state"] != "complete":
-        return []
     state = drop.filesets[step.key]
     files = list(state.sent.get(step.number, ())) or result.get("files", [])
     problems = [str(problem) for problem in result.get("problems", [])]
-    twice = [str(one["fileset"]) for one in (state.looked or {}).get("attempts", ()) if one["complete"]]
+    found = (state.looked or {}).get("attempts", ())
+    if any(one["fileset"] == step.number and not one["complete"] for one in found):
+        problems.append(_IN_DOUBT.format(fileset=step.number))
+    twice = [str(one["fileset"]) for one in found if one["complete"]]
     if len(twice) > 1:
         problems.append(f"OMERO has these files more than once, as filesets {', '.join(twice)}; all are kept")
     records = [Record("imported", {"fileset": step.number, "images": result["images"], "files": files}, step.key)]

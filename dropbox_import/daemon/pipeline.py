@@ -107,6 +107,9 @@ class Pipeline:
                 self._disk_trouble(active, step, error)
                 return not active.unread
             except Rejected as error:
+                if active.drop.settled:  # it has its outcome, and the step would be asked for again for ever
+                    self._hold(active, error)
+                    return False
                 self._replies.drop_rejected(active, step, error)
                 return True
             except ClaimTaken:
@@ -267,13 +270,10 @@ class Pipeline:
             return self._end_or_join(step)
         group = str((drop.resolved or {}).get("group", ""))
         session = shared.book.open_for(drop.owner).get(group, 0)
-        members = claims.members_now(active.claim) if step.do is Do.INSPECT else ()
-        known = {one.path for one in drop.candidate.members} if drop.candidate and members else set()
-        seen = [to_plain(one) for one in members if one.path in known]
-        order = order_for(step, drop, active.claim.path, session, seen)
+        seen, unknown = claims.to_inspect(active.claim) if step.do is Do.INSPECT else ((), ())
+        order = order_for(step, drop, active.claim.path, session, [to_plain(one) for one in seen])
         if order is None:
             return None
-        unknown = tuple(one.path for one in members if one.path not in known)
         return replace(order, unknown=unknown, ended=dict(shared.book.ended_for()) if step.do is Do.LOOK_UP else {})
 
     def _end_or_join(self, step: Step) -> Order:
@@ -368,7 +368,7 @@ class Pipeline:
         """What is on the disk counts; until it can be read nothing is done. Raises ClaimTaken, JournalDamaged."""
         claim = active.claim
         try:
-            active.claim = claims.load(claim.box, claim.path, self._shared.clock, anew=claim.journal is not None and claim.journal.unsure)
+            active.claim = claims.load(claim.box, claim.path, self._shared.clock)
         except OSError as again:
             log.debug("the claim cannot be read now: %s", again, extra={"drop": active.id})
             return False

@@ -23,15 +23,15 @@ from dropbox_import.workers.replies import Reply
 
 log = logging.getLogger(__name__)
 
-_POLL_FIRST, _POLL_LONGEST = 0.2, 5.0
+_POLL_FIRST, _POLL_LONGEST, _POLLS_THAT_GROW = 0.2, 5.0, 10
 _ASK_AGAIN = 30.0
 _UNKNOWN_PAUSE = 2.0
-_MOST_CONFIRMS = 20
 _MOST_INSPECTIONS = 3
 _MOST_DEATHS = 3
 _MOST_UNRESOLVED = 2
 _TELL_AFTER = 3  # tries of an unknown outcome, then the wait has its reason shown
 _MOST_WATCHED = 20  # polls of a start whose outcome is unknown: a minute
+_LONGEST_QUEUED = 3900.0  # seconds in which OMERO has said nothing of a start that it has taken: after an hour in its queue it gives it up
 _OF_THE_DROP = frozenset({Do.INSPECT, Do.OPEN_SESSION, Do.RESOLVE, Do.TARGET})
 _OF_AN_ATTEMPT = frozenset({Do.SEND, Do.COMMIT, Do.POLL})
 _DEADLY = frozenset({Do.BEGIN, Do.SEND, Do.COMMIT, Do.POLL, Do.ANNOTATE})
@@ -39,9 +39,15 @@ _NOBODY_ASKED = frozenset({NO_WORKER, "worker-died", "worker-stopped", "hung", "
 _CONNECTION_GONE = frozenset({"connection-lost", "no-answer", "session-gone", "unreachable"})
 
 
+def poll_pause(tries: int) -> float:
+    """Seconds until an import is asked about again. A long one is asked thousands of times, for which an endless power has no number."""
+    return min(_POLL_LONGEST, _POLL_FIRST * 1.5 ** min(tries, _POLLS_THAT_GROW))
+
+
 class Replies:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
+        self._unheard: dict[tuple[str, str, int], float] = {}  # attempts that OMERO has not begun, and since when that is known
 
     def reconcile(self, active: Active) -> None:
         """Bring the journal up to what a joined session says of this drop's attempts whose outcome was unknown.
@@ -97,11 +103,8 @@ class Replies:
             if any(record.kind in ("answered", "lost") for record in records):
                 self._let_go(active, step.key, order.attempt)
         elif step.do is Do.POLL:
-            tries = active.tries(step)
-            active.pause(step, shared.clock.monotonic() + min(_POLL_LONGEST, _POLL_FIRST * 1.5**tries))
+            active.pause(step, shared.clock.monotonic() + poll_pause(active.tries(step)))
             self._not_started(active, step, order, result)
-        else:
-            self._not_confirmed(active, step, result)
 
     def _session_news(self, active: Active, step: Step, order: Order, reply: Reply, result: dict[str, object]) -> bool:
         """Session steps change the book, not the journal. True when it was one."""
@@ -134,23 +137,17 @@ class Replies:
         return True
 
     def _not_started(self, active: Active, step: Step, order: Order, result: dict[str, object]) -> None:
-        """The call that starts the import may never have left us: watched for a minute, then fenced off and begun anew."""
-        attempt = active.claim.drop.filesets[step.key].attempt
-        unknown = attempt is not None and attempt.phase is Phase.COMMIT and result.get("name") == "no-handle"
-        if unknown and active.tries(step) >= _MOST_WATCHED:
+        """The call that starts the import may never have left us, or OMERO gave it up in its queue: watched, fenced off, begun anew."""
+        attempt, what = active.claim.drop.filesets[step.key].attempt, (active.id, step.key, order.attempt)
+        if attempt is None or result.get("name") != "no-handle":
+            self._unheard.pop(what, None)
+            return
+        now = self._shared.clock.monotonic()
+        queued = now - self._unheard.setdefault(what, now)
+        if active.tries(step) >= _MOST_WATCHED if attempt.phase is Phase.COMMIT else queued >= _LONGEST_QUEUED:
             self._let_go(active, step.key, order.attempt)
             active.claim.append(Record("lost", {"why": "OMERO has not started the import"}, step.key))
             active.succeeded(step)
-
-    def _not_confirmed(self, active: Active, step: Step, result: dict[str, object]) -> None:
-        """OMERO said that the import is done, but the images are not whole (yet): asked again, and in the end told."""
-        if active.pause(step, self._shared.clock.monotonic() + _POLL_LONGEST) < _MOST_CONFIRMS:
-            return
-        problems = result.get("problems", [])
-        text = "; ".join(str(problem) for problem in problems) if isinstance(problems, list) else ""
-        imported = Record("imported", {"fileset": step.number, "images": result.get("images", []), "files": []}, step.key)
-        active.claim.append(Record("attention", {"text": f"OMERO's images of this fileset are not complete: {text}"}), imported)
-        active.succeeded(step)
 
     # --- it did not ---------------------------------------------------------------------
 
@@ -300,3 +297,4 @@ class Replies:
     def _let_go(self, active: Active, key: str, attempt: int) -> None:
         self._shared.book.let_go(active.id, key, attempt)
         self._shared.slots.give_back((active.id, key))
+        self._unheard.pop((active.id, key, attempt), None)

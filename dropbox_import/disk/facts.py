@@ -110,6 +110,44 @@ def folder_below(base: Path, relative: str) -> Iterator[tuple[Path | int, str]]:
             os.close(folder)
 
 
+def is_folder_below(base: Path, relative: str) -> bool:
+    """Whether there is a folder at `base`/`relative`. A link on the way to it, or anything else in its place, is NotAPlainFile."""
+    parts = _parts(relative)
+    try:
+        if sys.platform == "win32":
+            _no_links_on_the_way(base, parts)
+            if not stat.S_ISDIR(os.lstat(for_system(base.joinpath(*parts))).st_mode):
+                raise NotAPlainFile(f'"{shown(relative)}" is a file, and a folder was expected.')
+        else:
+            os.close(_open_folder(base, parts))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def is_there(path: Path) -> bool:
+    """Whether anything has that name, be it a link that leads nowhere. OSError when that cannot be told."""
+    return _seen(path) is not None
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder, and no link to one, has that name. OSError when that cannot be told."""
+    seen = _seen(path)
+    return seen is not None and stat.S_ISDIR(seen.st_mode) and not getattr(seen, "st_file_attributes", 0) & _REPARSE_POINT
+
+
+def _seen(path: Path) -> os.stat_result | None:
+    try:
+        return os.lstat(for_system(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def paths_in(folder: Path) -> list[Path]:
+    """All that lies directly in a folder, sorted. Raises OSError."""
+    return sorted(folder / name for name in os.listdir(for_system(folder)))
+
+
 def open_plain(path: Path) -> int:
     """A descriptor for reading the plain file `path`, which is no link itself; the way to it is trusted."""
     return open_below(path.parent, path.name)

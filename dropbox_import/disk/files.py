@@ -15,9 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
 
-from dropbox_import.disk.facts import folder_below, open_below, open_plain
+from dropbox_import.disk.facts import folder_below, is_folder_below, open_below, open_plain
 from dropbox_import.disk.observe import effect
 from dropbox_import.disk.paths import for_system
+
+Reached = tuple[str, int | None]  # a name, and the open folder that it is counted from; None: it is a path by itself
 
 _BLOCK = 1 << 20
 # Text mode on Windows would change bytes; a link in the place of a file of ours is never followed.
@@ -27,26 +29,44 @@ _SAFE = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, 
 # --- folders -------------------------------------------------------------------------
 
 
-def make_dir(path: Path, mode: int = 0o755) -> None:
-    """Make one folder with exactly `mode` (whatever the umask) and sync its parent. FileExistsError if the name is taken."""
-    with effect("make_dir", path):
-        os.mkdir(for_system(path), mode)
+def make_dir(path: Path, mode: int = 0o755, *, base: Path | None = None) -> None:
+    """Make one folder with exactly `mode` (whatever the umask) and sync its parent. FileExistsError if the name is taken.
+
+    `base`: a folder above in which users can write. Then a link at any level between is NotAPlainFile, even one that is put
+    there while we look.
+    """
+    with effect("make_dir", path), _reached(path, base) as (name, folder):
+        os.mkdir(name, mode, dir_fd=folder)
         if sys.platform != "win32":
-            os.chmod(path, mode)
+            if folder is None:
+                os.chmod(name, mode)
+            else:  # by an open folder: chmod would follow a link that took the new one's place
+                made = os.open(name, os.O_RDONLY | os.O_DIRECTORY | _SAFE, dir_fd=folder)
+                try:
+                    os.fchmod(made, mode)
+                finally:
+                    os.close(made)
     sync_dir(path.parent)
 
 
-def make_dirs(path: Path, mode: int = 0o755) -> None:
-    """Make `path` and each missing level above it, each as `make_dir` does. One that is there stays as it is."""
-    if path.is_dir():
+def make_dirs(path: Path, mode: int = 0o755, *, base: Path | None = None) -> None:
+    """Make `path` and each missing level above it, each as `make_dir` does. One that is there stays as it is.
+
+    With `base` only what lies below it is made: without it there is FileNotFoundError.
+    """
+    if path == base or _folder_there(path, base):
         return
-    if path.parent != path:
-        make_dirs(path.parent, mode)
+    if path.parent not in (path, base):
+        make_dirs(path.parent, mode, base=base)
     try:
-        make_dir(path, mode)
+        make_dir(path, mode, base=base)
     except FileExistsError:
-        if not path.is_dir():
+        if not _folder_there(path, base):
             raise
+
+
+def _folder_there(folder: Path, base: Path | None) -> bool:
+    return os.path.isdir(for_system(folder)) if base is None else is_folder_below(base, folder.relative_to(base).as_posix())
 
 
 def give_dir(path: Path, uid: int, gid: int) -> None:
@@ -57,71 +77,83 @@ def give_dir(path: Path, uid: int, gid: int) -> None:
 
 
 def sync_dir(path: Path) -> None:
-    """Make the names in a folder last through a power cut. Windows journals them itself and has no such call."""
+    """Make the names in a folder last through a power cut. Windows journals them itself and has no such call.
+
+    A link in the way is followed: a sync shows and changes nothing.
+    """
     if sys.platform != "win32":
         with effect("sync_dir", path):
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                os.fsync(fd)
-            except OSError as error:
-                # Some shares cannot sync a folder at all; there the server decides.
-                if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
-                    raise
+                sync_open(fd)
             finally:
                 os.close(fd)
 
 
-def remove_dir(path: Path) -> None:
-    """Remove an empty folder of ours. OSError (ENOTEMPTY, FileNotFoundError) otherwise."""
-    with effect("remove_dir", path):
-        os.rmdir(for_system(path))
+def sync_open(fd: int) -> None:
+    """Sync what is open, a folder or a mode. Some shares cannot do that at all; there the server decides."""
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+            raise
+
+
+def remove_dir(path: Path, *, base: Path | None = None) -> None:
+    """Remove an empty folder. OSError (ENOTEMPTY, FileNotFoundError) otherwise. `base`: as in `make_dir`."""
+    with effect("remove_dir", path), _reached(path, base) as (name, folder):
+        os.rmdir(name, dir_fd=folder)
 
 
 # --- names ---------------------------------------------------------------------------
 
 
-def rename(source: Path, target: Path, *, base: Path | None = None) -> None:
+def rename(source: Path, target: Path, *, base: Path | None = None, into: Path | None = None) -> None:
     """Rename a file or folder, never over something: FileExistsError. The folders are not synced; the caller does that once for many.
 
-    `base`: a folder above `source` in which users can write. Then a link at any level between is NotAPlainFile, even one
-    that is put there while we look.
+    `base`: a folder above `source` in which users can write, `into`: one above `target`. Then a link at any level between is
+    NotAPlainFile, even one that is put there while we look.
     """
-    with effect("rename", target):
-        if base is None:
-            _rename(source.parent, source.name, target)
-            return
-        with folder_below(base, source.relative_to(base).as_posix()) as (folder, name):
-            _rename(folder, name, target)
+    with effect("rename", target), _reached(source, base) as old, _reached(target, into) as new:
+        try:
+            _rename(old, new)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(source), getattr(error, "winerror", None), str(target)) from error
 
 
-def _rename(folder: Path | int, name: str, target: Path) -> None:
-    """`folder` as a path, or open."""
+def _rename(old: Reached, new: Reached) -> None:
+    (source, folder), (target, other) = old, new
     if sys.platform == "win32":
-        assert isinstance(folder, Path)
-        os.rename(for_system(folder / name), for_system(target))
-        return
-    opened = folder if isinstance(folder, int) else None
-    source = name if isinstance(folder, int) else os.fspath(folder / name)
-    if not _rename_noreplace(opened, source, target):
+        os.rename(source, target)
+    elif not _rename_noreplace(old, new):
         # A volume without that call (NFS, SMB, some FUSE). There two renames to one name can race, so names that
         # matter lie in a folder that we have just made.
-        if os.path.lexists(target):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), source, None, str(target))
-        os.rename(source, target, src_dir_fd=opened)
+        if _has_name(target, other):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        os.rename(source, target, src_dir_fd=folder, dst_dir_fd=other)
 
 
-def _rename_noreplace(folder: int | None, source: str, target: Path) -> bool:
+def _has_name(name: str, folder: int | None) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _rename_noreplace(old: Reached, new: Reached) -> bool:
     """Rename in one atomic call that refuses an existing target. False: this system or volume cannot, nothing was done."""
     call = _renameat2()
     if call is None:
         return False
     at_cwd, no_replace = -100, 1
-    if call(at_cwd if folder is None else folder, os.fsencode(source), at_cwd, os.fsencode(target), no_replace) == 0:
+    (at, source), (to, target) = [(at_cwd if folder is None else folder, os.fsencode(name)) for name, folder in (old, new)]
+    if call(at, source, to, target, no_replace) == 0:
         return True
     number = ctypes.get_errno()
     if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
         return False
-    raise OSError(number, os.strerror(number), source, None, str(target))
+    raise OSError(number, os.strerror(number))
 
 
 @cache
@@ -136,10 +168,20 @@ def _renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
     return cast("Callable[[int, bytes, int, bytes, int], int]", call)
 
 
-def remove_file(path: Path) -> None:
-    """Remove a file of ours; one that is gone already is fine. The folder is not synced."""
-    with effect("remove_file", path), contextlib.suppress(FileNotFoundError):
-        os.unlink(for_system(path))
+def remove_file(path: Path, *, base: Path | None = None) -> None:
+    """Remove a file of ours; one that is gone already is fine. The folder is not synced. `base`: as in `make_dir`."""
+    with effect("remove_file", path), contextlib.suppress(FileNotFoundError), _reached(path, base) as (name, folder):
+        os.unlink(name, dir_fd=folder)
+
+
+@contextlib.contextmanager
+def _reached(path: Path, base: Path | None) -> Iterator[Reached]:
+    """How the system is given `path`: with `base` by the open folder in which it lies, where the system can work with one."""
+    if base is None:
+        yield for_system(path), None
+        return
+    with folder_below(base, path.relative_to(base).as_posix()) as (folder, name):
+        yield (name, folder) if isinstance(folder, int) else (for_system(folder / name), None)
 
 
 # --- contents ------------------------------------------------------------------------

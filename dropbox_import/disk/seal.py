@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from dropbox_import.disk.files import sync_dir
+from dropbox_import.disk.files import sync_dir, sync_open
 from dropbox_import.disk.observe import effect
 
 
@@ -70,7 +70,7 @@ else:
         sync_dir(tree)
 
     def restore(tree: Path, old: tuple[OldMode, ...]) -> None:
-        """Give each file and folder that is still there the mode and owner of `old`; others stay. Safe to repeat.
+        """Give each file and folder that is still there the mode and owner of `old`; others stay. Then synced. Safe to repeat.
 
         From the bottom up: a folder opens to users only when nothing in it is left to do.
         """
@@ -88,14 +88,29 @@ else:
 
         with effect("restore", tree):
             _inside(None, os.fspath(tree), partial(enter, path="."))
+        # A mode lasts for sure when its own file was synced, and nobody looks into a filed folder again. Only after the last change:
+        # a journaling file system writes all of them down with the first sync.
+        with effect("sync", tree):
+            _inside(None, os.fspath(tree), partial(_sync_known, path=".", known=frozenset(known)))
         sync_dir(tree)
 
-    def _inside(above: int | None, name: str, visit: Callable[[int], None]) -> None:
-        folder = os.open(name, _FOLDER, dir_fd=above)
+    def _sync_known(folder: int, path: str, known: frozenset[str]) -> None:
+        for name, seen in _entries(folder):
+            below = name if path == "." else f"{path}/{name}"
+            with contextlib.suppress(PermissionError):  # what its user has closed to us
+                if stat.S_ISDIR(seen.st_mode):
+                    _inside(folder, name, partial(_sync_known, path=below, known=known))
+                elif below in known:
+                    _inside(folder, name, sync_open, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        if path in known:
+            sync_open(folder)
+
+    def _inside(above: int | None, name: str, visit: Callable[[int], None], flags: int = _FOLDER) -> None:
+        opened = os.open(name, flags, dir_fd=above)
         try:
-            visit(folder)
+            visit(opened)
         finally:
-            os.close(folder)
+            os.close(opened)
 
     def _entries(folder: int) -> list[tuple[str, os.stat_result]]:
         """Names and fresh stats of the files and folders in it, sorted; links, pipes and devices are left out."""

@@ -6,14 +6,14 @@ from typing import Any
 
 from dropbox_import.clock import Clock
 from dropbox_import.importer import queries
-from dropbox_import.importer.connection import ServerConfig, ask, service_login
+from dropbox_import.importer.connection import ServerConfig, ask, own_rights, service_login
 from dropbox_import.importer.errors import calling
 
 
 def check(config: ServerConfig, clock: Clock) -> dict[str, Any]:
     """Logs in once. `clock_skew` is the server's clock minus ours, in seconds; it includes the time that the log-in took."""
     before = clock.now().timestamp()
-    with service_login(config) as client, calling("asking OMERO who we are"):
+    with service_login(config) as client, own_rights(config), calling("asking OMERO who we are"):
         after = clock.now().timestamp()
         context = client.getSession().getAdminService().getEventContext()
         version = client.getSession().getConfigService().getVersion()

@@ -11,7 +11,7 @@ import omero.model
 from dropbox_import.errors import DropboxImportError
 from dropbox_import.importer import queries
 from dropbox_import.importer.errors import calling
-from dropbox_import.importer.fileset import files_of, is_pending
+from dropbox_import.importer.fileset import files_of
 from dropbox_import.importer.records import Sent
 from dropbox_import.importer.sessions import OwnerSession
 
@@ -27,16 +27,15 @@ class Wanted:
 
 
 def confirm(session: OwnerSession, fileset: int, wanted: Wanted) -> dict[str, Any]:
-    """`complete` = committed, images there, and each finished; `problems` are sentences about what is not as wanted."""
+    """What OMERO has of it; `problems` are sentences about what is not as wanted. `none` = no image.
+
+    Whether the images are finished is not asked: OMERO has just said so, or a look-up has judged it.
+    """
     with calling("confirming what OMERO holds"):
-        status = session.ask(queries.UPLOAD_STATUS, f=fileset)
         rows = session.ask(queries.IMAGES_OF_FILESETS, f=[fileset])
         sizes = {int(row[0]): [int(value) for value in row[1:]] for row in session.ask(queries.SIZES_OF_IMAGES, f=fileset)}
     if not rows:
         return {"state": "none", "images": [], "problems": []}
-    finished = bool(status) and status[0][0] == "Finished" and not any(is_pending(row[3]) for row in rows)
-    if not finished:
-        return {"state": "incomplete", "images": [_image(row, sizes) for row in rows], "problems": []}
     stored = files_of(session, fileset)
     problems = _strangers(rows, wanted) + _files(stored, wanted.files)
     if wanted.dataset is not None:

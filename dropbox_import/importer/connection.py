@@ -15,8 +15,8 @@ import omero.clients
 import omero.sys
 from omero.rtypes import rlist, rlong, rstring, unwrap
 
-from dropbox_import.errors import AccessDenied, ConfigError
-from dropbox_import.importer.errors import calling
+from dropbox_import.errors import AccessDenied, ConfigError, NotAllowed
+from dropbox_import.importer.errors import calling, effect_of, of_omero, with_effect
 
 AGENT = "dropbox-import"
 CALL_SECONDS = 60
@@ -135,11 +135,29 @@ def service_login(config: ServerConfig) -> Iterator[Any]:
     client = make_client(config)
     try:
         secret = password_of(config)
-        with calling(f'logging in to OMERO as "{config.user}"'):
+        with own_rights(config), calling(f'logging in to OMERO as "{config.user}"'):
             client.createSession(config.user, secret)
         yield client
     finally:
         close(client)
+
+
+@contextmanager
+def own_rights(config: ServerConfig) -> Iterator[None]:
+    """Around what the service account does for itself: if OMERO refuses it that, no drop is to blame, and all of them wait."""
+    try:
+        yield
+    except NotAllowed as error:
+        if not of_omero(error):
+            raise
+        raise with_effect(
+            AccessDenied(
+                f'OMERO refuses the account "{config.user}": {error.sentence}',
+                hint="Ask the OMERO administrator whether it is still active, an administrator, and in its group.",
+                code="login",
+            ),
+            effect_of(error),
+        ) from None
 
 
 def patient(proxy: Any, seconds: float) -> Any:

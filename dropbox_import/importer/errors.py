@@ -202,6 +202,11 @@ def effect_of(error: BaseException) -> Effect:
     return value
 
 
+def of_omero(error: BaseException) -> bool:
+    """Whether OMERO raised what this is about, and not we."""
+    return "effect" in vars(error)
+
+
 def as_ours(error: BaseException, doing: str, *, changes: bool = False) -> DropboxImportError | None:
     """Our exception for `error`, raised while `doing` (a phrase, "making the dataset"); None if it is not OMERO's or Ice's.
 

@@ -15,15 +15,18 @@ from omero.rtypes import rbool, rstring
 from dropbox_import import __version__
 from dropbox_import.errors import OutcomeUnknown, ServerUnavailable
 from dropbox_import.importer import queries
-from dropbox_import.importer.attempts import Attempt, AttemptId
+from dropbox_import.importer.attempts import Attempt, AttemptId, Teller
 from dropbox_import.importer.connection import patient
 from dropbox_import.importer.errors import WAITS, calling, with_effect
+from dropbox_import.importer.finished import Work, work_on
 from dropbox_import.importer.records import HeldAttempt
 from dropbox_import.importer.sessions import OwnerSession
 
 TOKEN_NS = "dropbox-import/token"
 CHECKSUM = "SHA1-160"
-PENDING = "Pending..."
+FINISHED = "Finished"
+"""Status of the upload job once the import was started. It says nothing about the import itself."""
+
 BEGIN_SECONDS = 100.0
 _META = ("drop", "instance", "session", "attempt")
 
@@ -41,11 +44,6 @@ class NewFileset:
     reader: str | None = None
 
 
-def is_pending(sha1: str | None) -> bool:
-    """Whether the server has not finished that image: it fills in the checksum of the pixels last."""
-    return not sha1 or sha1 == PENDING
-
-
 def files_of(session: OwnerSession, fileset: int) -> dict[str, tuple[int | None, str | None]]:
     """Size and hash by client path, as the server stored them; None before a file was closed there."""
     with calling("asking what OMERO stored"):
@@ -53,31 +51,26 @@ def files_of(session: OwnerSession, fileset: int) -> dict[str, tuple[int | None,
     return {str(row[0]): (row[3], row[4]) for row in rows}
 
 
-def look_up(session: OwnerSession, submission: str) -> list[dict[str, Any]]:
+def look_up(session: OwnerSession, submission: str, teller: Teller) -> list[dict[str, Any]]:
     """Every attempt of that submission of this owner, in any group, oldest first."""
     with calling("looking up what OMERO has of this drop"):
         rows = session.ask(queries.ATTEMPTS, ns=TOKEN_NS, t=queries.like_pattern(submission))
     owner = session.record.owner
-    rows = sorted(row for row in rows if row[3] == owner and str(row[1]).rpartition("/")[0] == submission)
-    filesets = sorted({int(row[0]) for row in rows})
-    with calling("looking up the images of this drop"):
-        images = session.ask(queries.IMAGES_OF_FILESETS, f=filesets)
-        files = session.ask(queries.FILES_OF_FILESETS, f=filesets)
-        belongs = {int(image): int(fileset) for fileset, image in session.ask(queries.FILESET_OF_IMAGES, f=filesets)}
+    rows = [row for row in rows if row[3] == owner and str(row[1]).rpartition("/")[0] == submission]
+    rows.sort(key=lambda row: int(row[0]))
+    works = work_on(session, list(dict.fromkeys(int(row[0]) for row in rows)), teller)
     found = []
     for fileset, token, text, _owner, _group, status in rows:
-        mine = [row for row in images if belongs.get(int(row[0])) == fileset]
-        committed = status == "Finished"
-        meta = _read_meta(text)
+        meta, work, committed = _read_meta(text), works.get(int(fileset), Work()), status == FINISHED
         found.append(
             {
                 "fileset": int(fileset),
                 "token": token,
                 **{name: meta.get(name) for name in _META},
                 "committed": committed,
-                "complete": committed and bool(mine) and not any(is_pending(row[3]) for row in mine),
-                "images": [int(row[0]) for row in mine],
-                "files": [{"client_path": row[1], "size": row[2], "sha1": row[3]} for row in files if int(row[0]) == int(fileset)],
+                "complete": committed and work.finished,
+                "doubtful": committed and work.doubtful,
+                "images": list(work.images),
             }
         )
     return found

@@ -8,7 +8,7 @@ from typing import Any
 
 from dropbox_import.errors import NotAllowed
 from dropbox_import.importer import queries
-from dropbox_import.importer.connection import ServerConfig, ask, service_login
+from dropbox_import.importer.connection import ServerConfig, ask, own_rights, service_login
 from dropbox_import.importer.errors import calling
 
 EVERYBODY = "user"  # OMERO's group of all active accounts: no data lies in it
@@ -49,7 +49,7 @@ def find_person(client: Any, login: str) -> Person:
 
 def address_of(config: ServerConfig, login: str) -> str:
     """The mail address that OMERO has of an active account, "" for none. Raises NotAllowed for an account that cannot be used."""
-    with service_login(config) as client:
+    with service_login(config) as client, own_rights(config):
         return find_person(client, login).email
 
 

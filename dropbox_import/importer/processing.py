@@ -14,6 +14,7 @@ from dropbox_import.importer import queries
 from dropbox_import.importer.attempts import Attempt, Teller
 from dropbox_import.importer.connection import patient
 from dropbox_import.importer.errors import WAITS, calling, with_effect
+from dropbox_import.importer.failures import explain
 from dropbox_import.importer.sessions import OwnerSession
 
 QUEUE_SECONDS = 3900.0  # the server itself gives up after an hour in its queue
@@ -77,7 +78,7 @@ def poll(session: OwnerSession, attempt: Attempt) -> dict[str, Any]:
         return _state("running", step=int(status.currentStep), steps=int(status.steps))
     if isinstance(response, omero.cmd.ERR):
         told = response.parameters or {}
-        message = told.get("message") or _first_line(told.get("stacktrace")) or ""
+        message = told.get("message") or told.get("stacktrace") or ""
         state = _state("error", step=int(status.currentStep), name=response.name, message=message)
         state |= explain(response.name, message)
         return _over(session, attempt, state | {"log": log_text(session, attempt.fileset)})
@@ -100,38 +101,6 @@ def _over(session: OwnerSession, attempt: Attempt, state: dict[str, Any]) -> dic
             proxy.close()
     session.forget(attempt.id)
     return state
-
-
-_TARGET = (
-    "No row with the given identifier exists",
-    "Cannot read ome.model.containers",
-    "Cannot link to object",
-    "Unable to handle target",
-)
-_SERVER = ("OutOfMemory", "No space left", "timed out", "SessionTimeout", "RemovedSession", "Connection", "Disk quota")
-_FILE = ("error-on-init", "import-unknown-format", "import-missing-library", "import-file-exception")
-
-
-def explain(name: str, message: str) -> dict[str, str]:
-    """What an ERR of an import means: `class` (one of errors.py), `sentence` and `hint`."""
-    said = _first_line(message)[:300]
-    if any(words in message for words in _TARGET):
-        return _meaning("TargetUnusable", f"The images could not be put into the target: {said}", "The target is looked at again.")
-    if any(words in message for words in _SERVER):
-        return _meaning("ServerUnavailable", f"OMERO had trouble of its own during the import: {said}", WAITS)
-    if name in _FILE:
-        return _meaning(
-            "UnreadableImage", f"OMERO cannot read the image: {said}", "Open the file in the program that wrote it, and save it again."
-        )
-    return _meaning("OutcomeUnknown", f"The import failed ({name}): {said}", WAITS)
-
-
-def _meaning(kind: str, sentence: str, hint: str) -> dict[str, str]:
-    return {"class": kind, "sentence": sentence, "hint": hint}
-
-
-def _first_line(text: str | None) -> str:
-    return ((text or "").strip().splitlines() or [""])[0]
 
 
 def log_text(session: OwnerSession, fileset: int) -> str:

@@ -10,11 +10,13 @@ from typing import Final
 
 # --- filesets and their tokens ---
 
+# A token counts only if the fileset's owner has made it and its link: in a read-annotate group a member may link a copy to other filesets.
 # ns, t (a LIKE pattern "<submission>/%") -> fileset, token, meta text, owner, group, status of the upload job
 ATTEMPTS: Final = (
     "select f.id, an.name, an.textValue, f.details.owner.omeName, f.details.group.name, u.status.value from Fileset f "
     "join f.annotationLinks al join al.child an, FilesetJobLink jl, UploadJob u "
-    "where an.ns=:ns and an.name like :t and jl.parent.id=f.id and jl.child.id=u.id"
+    "where an.ns=:ns and an.name like :t and jl.parent.id=f.id and jl.child.id=u.id "
+    "and an.details.owner.id=f.details.owner.id and al.details.owner.id=f.details.owner.id"
 )
 # f (list) -> image, name, series, pixels.sha1, owner, group, lowest dataset or null
 IMAGES_OF_FILESETS: Final = (
@@ -22,8 +24,17 @@ IMAGES_OF_FILESETS: Final = (
     "(select min(dl.parent.id) from DatasetImageLink dl where dl.child.id=i.id) "
     "from Image i join i.pixels px where i.fileset.id in (:f) order by i.id"
 )
-# f (list) -> fileset, image
-FILESET_OF_IMAGES: Final = "select i.fileset.id, i.id from Image i where i.fileset.id in (:f) order by i.id"
+# f (list) -> fileset, image, series or null, pixels.sha1, x, y
+STATE_OF_IMAGES: Final = (
+    "select i.fileset.id, i.id, i.series, px.sha1, px.sizeX, px.sizeY from Image i join i.pixels px "
+    "where i.fileset.id in (:f) order by i.id"
+)
+# f (list) -> filesets of the list whose images have such a row from the session that made them
+THIRD_STEP: Final = {
+    kind: f"select distinct i.fileset.id from {kind} t join t.pixels px join px.image i "
+    "where i.fileset.id in (:f) and t.details.creationEvent.session.id=i.details.creationEvent.session.id"
+    for kind in ("Thumbnail", "RenderingDef")
+}
 # f -> image, x, y, z, c, t
 SIZES_OF_IMAGES: Final = (
     "select i.id, px.sizeX, px.sizeY, px.sizeZ, px.sizeC, px.sizeT from Image i join i.pixels px where i.fileset.id=:f order by i.id"
@@ -33,14 +44,13 @@ FILES_OF_FILESET: Final = (
     "select e.clientPath, o.path, o.name, o.size, o.hash, hs.value from FilesetEntry e join e.originalFile o left outer join o.hasher hs "
     "where e.fileset.id=:f order by e.id"
 )
-# f (list) -> fileset, client path, size or null, hash or null
-FILES_OF_FILESETS: Final = (
-    "select e.fileset.id, e.clientPath, o.size, o.hash from FilesetEntry e join e.originalFile o where e.fileset.id in (:f) order by e.id"
-)
 # f -> fileset
 FILESET: Final = "select f.id from Fileset f where f.id=:f"
 # f, ns -> token, meta text
-TOKENS_OF_FILESET: Final = "select an.name, an.textValue from FilesetAnnotationLink l join l.child an where l.parent.id=:f and an.ns=:ns"
+TOKENS_OF_FILESET: Final = (
+    "select an.name, an.textValue from Fileset f join f.annotationLinks al join al.child an where f.id=:f and an.ns=:ns "
+    "and an.details.owner.id=f.details.owner.id and al.details.owner.id=f.details.owner.id"
+)
 # f -> status of the upload job
 UPLOAD_STATUS: Final = "select u.status.value from FilesetJobLink l, UploadJob u where l.child.id=u.id and l.parent.id=:f"
 # f -> original file that is the import log

@@ -183,11 +183,12 @@ class OwnerSession:
 def open_session(config: ServerConfig, clock: Clock, owner: str, group: str | int | None) -> OwnerSession:
     """A new session of an active owner in a group that the owner is a member of. Raises NotAllowed, AccessDenied."""
     with connection.service_login(config) as client:
-        person = find_person(client, owner)
-        place = choose_group(client, owner, groups_of(client, owner), group)
-        principal = omero.sys.Principal(person.login, place.name, "User", None)
-        with calling("asking for OMERO's sessions"):
-            service = client.getSession().getSessionService()
+        with connection.own_rights(config):
+            person = find_person(client, owner)
+            place = choose_group(client, owner, groups_of(client, owner), group)
+            principal = omero.sys.Principal(person.login, place.name, "User", None)
+            with calling("asking for OMERO's sessions"):
+                service = client.getSession().getSessionService()
         try:
             with calling(f'opening a session for "{owner}"', changes=True):
                 made = service.createSessionWithTimeouts(principal, 0, IDLE_MS)
@@ -233,7 +234,7 @@ def join_session(config: ServerConfig, clock: Clock, number: int) -> OwnerSessio
 
 def session_state(config: ServerConfig, number: int) -> bool | None:
     """Whether OMERO shows that session as closed; None if it does not know it."""
-    with connection.service_login(config) as client, calling("asking for the state of a session"):
+    with connection.service_login(config) as client, connection.own_rights(config), calling("asking for the state of a session"):
         rows = connection.ask(client, queries.SESSION_BY_ID, i=number)
     return rows[0][1] is not None if rows else None
 
@@ -253,7 +254,7 @@ def end_session(config: ServerConfig, number: int) -> None:
     if record is None:
         _must_be_over(config, number)
         return
-    with connection.service_login(config) as client:
+    with connection.service_login(config) as client, connection.own_rights(config):
         with calling("asking for OMERO's sessions"):
             service = client.getSession().getSessionService()
         _close_until_gone(service, record.uuid)

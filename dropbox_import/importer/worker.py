@@ -147,7 +147,7 @@ class Importer:
     def look_up(self, job: Job) -> dict[str, Any]:
         job.in_call("look_up")
         with self._session(job) as session:
-            return {"attempts": look_up(session, job.args["submission"])}
+            return {"attempts": look_up(session, job.args["submission"], job)}
 
     def begin(self, job: Job) -> dict[str, Any]:
         args = job.args

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dropbox_import import strict_yaml
-from dropbox_import.disk.names import problem_with, shown
+from dropbox_import.disk.names import problem_with, same_key, shown
 from dropbox_import.intake.tree import Entry, Folder, Kind, Listing, below, join
 from dropbox_import.model import DROP_ID
 from dropbox_import.strict_yaml import Limits, Unreadable
@@ -22,6 +22,7 @@ JOURNAL = "journal.jsonl"
 RECORDS = frozenset((JOURNAL, "request.json", RESULT, "REASON.txt", "ATTENTION.txt"))
 MEMBERS, REFERENCES, EARLIER = "d", "refs", "earlier"
 LONGEST = 4 << 20  # bytes of a result.yaml that are looked at; what is needed stands before what can be long
+_KEYS = frozenset(map(same_key, RECORDS))
 _SEGMENT = re.compile(r"journal-[0-9]{4,}\.jsonl")
 _SUBMISSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _WANTED = ("drop", "submission", "dropped", "dated", "other_files")
@@ -119,6 +120,11 @@ def _date(text: str) -> datetime | None:
         return found if found.tzinfo is not None and 1970 < found.year < 9000 else None
     except ValueError:
         return None
+
+
+def called_as_a_record(name: str) -> bool:
+    """Whether it cannot lie beside our files in every file system. What we wrote ourselves is known by its exact name."""
+    return same_key(name) in _KEYS
 
 
 def records_among(names: Iterable[str]) -> frozenset[str]:

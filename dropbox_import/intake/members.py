@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from dropbox_import.disk.names import nfc, same_key, shown
-from dropbox_import.intake.filed import RECORDS, Earlier, Filed, filed_folders
+from dropbox_import.intake.filed import Earlier, Filed, called_as_a_record, filed_folders
 from dropbox_import.intake.globs import crosses_folders, is_glob, matches
 from dropbox_import.intake.ignored import is_never_taken, is_transfer
 from dropbox_import.intake.tree import Entry, Folder, Kind, Listing, below, join, stems
@@ -115,7 +115,7 @@ def filed_ground(sidecar: str, filed: Filed) -> Ground:
     """Where the sidecar of a filed folder looks."""
     name = sidecar.rpartition("/")[2]
     first = name.removeprefix("sidecar-")
-    if first in RECORDS or first.startswith("journal"):  # it was kept under another name, because ours was called so
+    if called_as_a_record(first) or first.startswith("journal"):  # it was kept under another name, because ours was called so
         name = first
     return Ground(sidecar, base_of(name), filed.part("d"), filed.part("refs"), filed)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dropbox_import import sidecar
-from dropbox_import.disk.facts import open_below, read_below, stat_below
+from dropbox_import.disk.facts import read_below, stat_below
 from dropbox_import.disk.names import shown
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.errors import Mistake, Rejected, SidecarInvalid
@@ -20,19 +19,21 @@ from dropbox_import.intake.pairing import Asked
 from dropbox_import.intake.sums import Sums
 from dropbox_import.intake.tree import Entry, entry_of
 from dropbox_import.model import ImportRequest
+from dropbox_import.strict_yaml import Limits
 
 _log = logging.getLogger(__name__)
 UNEXPECTED = "an unexpected error, which is a fault of this program; the log has more, and the administrator should see it"
+LONGEST_SIDECAR = Limits().size
 # One byte more than a sidecar may have, so that the parser sees that it is too large.
-_LONGEST = (1 << 20) + 1
-_BLOCK = 1 << 20
+_LONGEST = LONGEST_SIDECAR + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One file with a sidecar's ending. `request` and `error` None: not a sidecar, or (with `trouble`) not read.
 
-    `kind`: the code of the disk's trouble, if it is that.
+    `kind`: the code of the disk's trouble, if it is that. `sha256` is "" for one that is too large to be a sidecar: it is not
+    read to its end.
     """
 
     print: Hashable
@@ -103,7 +104,8 @@ class Reader:
 
     def still_says(self, entry: Entry) -> bool:
         """Read again, for shares, where a change may leave size and time as they were."""
-        if self._sum(entry.path) == self._readings[entry.path].sha256:
+        said = self._readings[entry.path].sha256
+        if not said or hashlib.sha256(read_below(self.base, entry.path, _LONGEST)).hexdigest() == said:
             return True
         del self._readings[entry.path]
         self.unsettled = True
@@ -142,7 +144,7 @@ class Reader:
         if not verdict.is_sidecar and not verdict.near_miss:
             return Reading(mark)
         data = head if len(head) < sidecar.HEAD else read_below(self.base, entry.path, _LONGEST)
-        digest = hashlib.sha256(data).hexdigest() if len(data) < _LONGEST else self._sum(entry.path)
+        digest = hashlib.sha256(data).hexdigest() if len(data) < _LONGEST else ""
         after = entry_of(entry.path, stat_below(self.base, entry.path), stable_ids=self._stable)
         if after.print != mark:
             return Reading(mark, trouble="it is still being written")
@@ -160,16 +162,6 @@ class Reader:
             if digest and not request.notices:  # they say the name of the file
                 self._texts[text] = request
         return request
-
-    def _sum(self, path: str) -> str:
-        fd = open_below(self.base, path)
-        try:
-            digest = hashlib.sha256()
-            while block := os.read(fd, _BLOCK):
-                digest.update(block)
-            return digest.hexdigest()
-        finally:
-            os.close(fd)
 
 
 def place(lines: list[str], text: str) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dropbox_import.disk.names import nfc, same_key
-from dropbox_import.disk.paths import for_system
+from dropbox_import.disk.paths import without_limit
 from dropbox_import.intake.globs import fitting, last_part, literal_start
 from dropbox_import.intake.ignored import UNUSUAL, folder_is_never_taken, is_never_taken, is_transfer
 from dropbox_import.intake.tracker import NEVER, Moment
@@ -290,7 +290,7 @@ def look(base: Path, *, stable_ids: bool, moment: Moment = NEVER, last: Listing 
     Only `base` itself may raise OSError; a folder below that cannot be read is a trouble of the listing.
     """
     walk = _Walk(stable_ids, moment, last.folders if last is not None else {}, max_depth)
-    walk.enter(for_system(base), "", 1)
+    walk.enter(without_limit(base), "", 1)
     return Listing(walk.folders, walk.troubles)
 
 

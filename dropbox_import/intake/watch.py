@@ -81,10 +81,21 @@ class Wake:
         if observer is None:
             return False
         emitters = list(observer.emitters)
-        return observer.is_alive() and bool(emitters) and all(emitter.is_alive() for emitter in emitters)
+        return bool(emitters) and all(part is None or part.is_alive() for part in (observer, _reader(observer), *emitters))
+
+
+def _reader(observer: BaseObserver) -> threading.Thread | None:
+    """The thread in which the library reads events for its emitters, on Linux; they outlive it, and hear nothing then."""
+    return getattr(observer, "_inotify_fd", None)
 
 
 def _end(observer: BaseObserver) -> None:
+    reader = _reader(observer)
+    if reader is not None and not reader.is_alive():
+        # It dies when the library (7.1) loses count of folders that left and were made anew. Letting go of them would fail in the same way.
+        for group in (getattr(emitter, "_inotify", None) for emitter in observer.emitters):
+            if group is not None:
+                group._active_callbacks_by_watch.clear()
     try:
         observer.stop()
         if observer.is_alive():

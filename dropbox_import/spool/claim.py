@@ -12,9 +12,10 @@ from typing import NoReturn
 
 from dropbox_import.clock import Clock
 from dropbox_import.disk import files, seal
-from dropbox_import.disk.facts import NotAPlainFile, facts
+from dropbox_import.disk.facts import NotAPlainFile, facts, is_folder, is_there, paths_in
+from dropbox_import.disk.names import same_key
 from dropbox_import.errors import ClaimTaken, JournalDamaged, ShareUnavailable
-from dropbox_import.model import FileFacts
+from dropbox_import.model import Candidate, FileFacts
 from dropbox_import.plain import from_plain
 from dropbox_import.spool import layout
 from dropbox_import.spool.fold import Drop, ask_again, fold, step
@@ -26,13 +27,14 @@ log = logging.getLogger(__name__)
 
 _LOOK = "look at the folder; the drop is held and nothing of it is touched"
 
-_OURS = frozenset({layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION, layout.MEMBERS, layout.REFERENCES, layout.EARLIER})
+_FOLDERS = (layout.MEMBERS, layout.REFERENCES, layout.EARLIER)
+_OURS = frozenset(map(same_key, (layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION, *_FOLDERS)))
 
 
 def kept_name(sidecar: str) -> str:
-    """The sidecar's name inside the claim: its own, unless one of our files is called so."""
+    """The sidecar's name inside the claim: its own, unless one of our files is called so, or would be where case does not count."""
     name = sidecar.rsplit("/", 1)[-1]
-    return f"sidecar-{name}" if name in _OURS else name
+    return f"sidecar-{name}" if same_key(name) in _OURS else name
 
 
 class Claim:
@@ -109,18 +111,18 @@ def raise_if_taken(box: Layout, path: Path, error: FileNotFoundError) -> NoRetur
         layout.read_marker(box.box)
     except ShareUnavailable:
         raise error from None
-    if path.is_dir():
+    if is_folder(path):
         raise error
     raise ClaimTaken(f"the claim {path.name} was taken over by another instance, or moved away by hand") from error
 
 
-def load(box: Layout, path: Path, clock: Clock, *, anew: bool = False) -> Claim:
-    """A claim found on disk; `anew`: its journal goes on in a new segment. Raises JournalDamaged, ClaimTaken, OSError."""
+def load(box: Layout, path: Path, clock: Clock) -> Claim:
+    """A claim found on disk; its journal goes on in a new segment where a sync of it failed. Raises JournalDamaged, ClaimTaken, OSError."""
     try:
         journal = Journal.open(path, clock)
     except FileNotFoundError as error:  # a folder that cannot be seen is no empty claim
         raise_if_taken(box, path, error)
-    if anew and journal is not None:
+    if journal is not None and journal.unsure:
         journal.new_segment()
     claim = Claim(box, path, journal)
     if trouble := cut_short(path, claim.drop):
@@ -138,16 +140,18 @@ def same_file(seen: FileFacts, now: FileFacts) -> bool:
 def restore_modes(claim: Claim) -> None:
     if claim.drop.modes is not None:
         old = tuple(from_plain(seal.OldMode, mode) for mode in claim.drop.modes)
-        seal.restore(claim.path, tuple(mode for mode in old if (claim.path / mode.path).exists()))
+        seal.restore(claim.path, tuple(mode for mode in old if is_there(claim.path / mode.path)))
 
 
 def files_below(folder: Path) -> list[Path]:
-    return [path for path in tree(folder) if not path.is_dir()] if folder.is_dir() else []
+    """All in it but folders. A link is as a file, wherever it leads."""
+    return [path for path in tree(folder) if not is_folder(path)] if is_folder(folder) else []
 
 
 def tree(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.is_symlink():
+    """All in it, each folder after what lies in it."""
+    for path in paths_in(folder):
+        if is_folder(path):
             yield from tree(path)
         yield path
 
@@ -161,33 +165,44 @@ def remove(claim: Claim) -> None:
     if claim.drop.candidate is None and (trouble := without_a_story(claim.path)):
         raise JournalDamaged(trouble, hint=_LOOK)
     for folder in (claim.path / layout.REFERENCES, claim.path / layout.EARLIER, claim.members):
-        if folder.is_dir():
+        if is_folder(folder):
             for path in tree(folder):
-                if path.is_dir():
+                if is_folder(path):
                     files.remove_dir(path)
                 elif folder != claim.members:
                     files.remove_file(path)
             files.remove_dir(folder)
     for name in (layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION):
         files.remove_file(claim.path / name)
-    for segment in segments(claim.path):
-        files.remove_file(segment)
+    for ours in (*segments(claim.path), *_half_written(claim.path)):
+        files.remove_file(ours)
     files.remove_dir(claim.path)
 
 
+def _half_written(path: Path) -> list[Path]:
+    """What the end of a process in the middle of `files.replace` left in a claim."""
+    return sorted(path.glob(".*.new"))
+
+
 def cut_short(path: Path, drop: Drop) -> str:
-    """What is wrong with the failed part of a drop that was never filled, if the first part is gone; "" in every other case."""
+    """What is wrong with a journal that tells less of a drop of two outcomes than its two claims show; "" in every other case.
+
+    A failed part that was never filled although the first part is gone; or a first part that does not know of the one beside it:
+    what it would do again, with fewer files, would be another drop for OMERO.
+    """
     waits = drop.part_of and not drop.claimed and not drop.destination
-    if waits and not path.with_name(drop.part_of).is_dir():
+    if waits and not is_folder(path.with_name(drop.part_of)):
         return "the journal is damaged: it ends before all files of this part had come, and the part that they came from is filed"
+    if not drop.part_of and drop.split is None and path.with_name(f"{path.name}.failed").is_dir():
+        return "the journal is damaged: it ends before a part of this drop was moved into the claim beside it"
     return ""
 
 
 def without_a_story(path: Path) -> str:
     """What is wrong with a claim whose journal says nothing, if files are in it that somebody moved there; "" for an empty claim."""
     members = path / layout.MEMBERS
-    known = {layout.REQUEST, layout.MEMBERS, layout.REFERENCES, *(segment.name for segment in segments(path))}
-    if files_below(members) or any(one.name not in known for one in path.iterdir()):
+    known = {layout.REQUEST, layout.MEMBERS, layout.REFERENCES, *(one.name for one in (*segments(path), *_half_written(path)))}
+    if files_below(members) or any(one.name not in known for one in paths_in(path)):
         return "the journal is damaged: it does not say where the files beside it came from"
     return ""
 
@@ -214,6 +229,29 @@ def compare_again(claim: Claim) -> None:
             claim.append(Record("attention", {"text": text}))
 
 
-def members_now(claim: Claim) -> tuple[FileFacts, ...]:
-    """Every file below d/ as it is now. Raises NotAPlainFile, OSError."""
-    return tuple(facts(claim.members, path.relative_to(claim.members).as_posix()) for path in files_below(claim.members))
+def members_now(claim: Claim) -> tuple[tuple[FileFacts, ...], tuple[NotAPlainFile, ...]]:
+    """Every plain file below d/ as it is now, and what is wrong with each of the others. Raises OSError."""
+    found, odd = [], []
+    for path in files_below(claim.members):
+        try:
+            found.append(facts(claim.members, path.relative_to(claim.members).as_posix()))
+        except NotAPlainFile as error:
+            odd.append(error)
+    return tuple(found), tuple(odd)
+
+
+def to_inspect(claim: Claim) -> tuple[tuple[FileFacts, ...], tuple[str, ...]]:
+    """The members as they are now, and the paths of what nobody saw before the claim. Raises NotAPlainFile, OSError."""
+    found, odd = members_now(claim)
+    if odd and not claim.drop.again:  # of a drop that is tried again that was told when it was gathered
+        raise odd[0]
+    candidate = claim.drop.candidate
+    known = {one.path for one in candidate.members} if candidate else set()
+    return tuple(one for one in found if one.path in known), tuple(one.path for one in found if one.path not in known)
+
+
+def look_at_references(path: Path, candidate: Candidate) -> None:
+    """Whether the attachments are there and nothing but plain files is beside them. Raises NotAPlainFile, FileNotFoundError, OSError."""
+    there = [one.relative_to(path).as_posix() for one in files_below(path / layout.REFERENCES)]
+    for name in sorted({*there, *(f"{layout.REFERENCES}/{one.path}" for one in candidate.references)}):
+        facts(path, name)

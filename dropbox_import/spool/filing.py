@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import stat
 from collections.abc import Iterable
@@ -17,6 +18,8 @@ from dropbox_import.spool.claim import Claim, files_below, kept_name, load, rest
 from dropbox_import.spool.fold import Drop, Failure
 from dropbox_import.spool.journal import Journal, Record, vouch
 from dropbox_import.strict_yaml import dump
+
+log = logging.getLogger(__name__)
 
 SPLIT_SUFFIX = ".failed"
 
@@ -120,15 +123,19 @@ def file(claim: Claim, key: bytes) -> Path:
         _write_reports(claim, part, failed)
         _choose_place(claim, failed, key)
     target = claim.box.box / claim.drop.destination
-    if _in_use(target):  # somebody made that name since it was recorded
+    # Somebody made that name since it was recorded; or the drop was adopted since, and whoever adopted it vouches for its journal.
+    if _in_use(target) or claim.drop.last != "file":
         _choose_place(claim, failed, key)
         target = claim.box.box / claim.drop.destination
     claim.path.stat()  # nothing is made where the box cannot be seen
     _make_month(claim, target.parent)  # somebody may have tidied up the empty month
     _open_to_user(claim, candidate.user)
     files.rename(claim.path, target)
-    files.sync_dir(target.parent)
-    files.sync_dir(claim.path.parent)
+    try:
+        files.sync_dir(target.parent)
+        files.sync_dir(claim.path.parent)
+    except OSError as error:  # it is filed all the same; where a power cut undoes that, it is filed once more
+        log.warning("it is filed, but that may not last through a power cut: %s", error.strerror, extra={"drop": drop.id, "step": "disk"})
     return target
 
 

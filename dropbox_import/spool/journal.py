@@ -33,6 +33,7 @@ from dropbox_import.errors import JournalDamaged
 VERSION = 1
 _LONGEST = 1 << 29  # bytes; ten thousand filesets need some 30 million
 _SEGMENT = re.compile(r"journal(?:-(\d{4,}))?\.jsonl")
+_unsure: set[Path] = set()  # files of which a sync failed in this process: what they show may not be on the disk, and never come there
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +145,14 @@ class Journal:
     def __init__(self, path: Path, clock: Clock, records: Sequence[Record]) -> None:
         self.path = path
         self.records: list[Record] = list(records)  # only ever added to: a new tuple at each record would copy all of them
-        self.unsure = False  # a sync failed: what this file shows may not be on the disk
         self._stale = False  # something else than `records` may be in the file
         self._clock = clock
         self._torn: int | None = None  # where the torn tail begins
+
+    @property
+    def unsure(self) -> bool:
+        """What this file shows may not be on the disk, whoever opened it: the journal is to go on in a new segment."""
+        return self.path in _unsure
 
     @classmethod
     def create(cls, folder: Path, clock: Clock) -> Journal:
@@ -181,18 +186,21 @@ class Journal:
         with Appender(self.path, create=False) as appender:
             if self._torn is not None:
                 appender.truncate(self._torn)
-                appender.sync()
+                self._sync(appender)
                 self._torn = None
             self._stale = True
             appender.append(b"".join(encode(record) for record in fresh))
             if sync:
-                try:
-                    appender.sync()
-                except OSError:
-                    self.unsure = True
-                    raise
+                self._sync(appender)
         self._stale = False
         self.records += fresh
+
+    def _sync(self, appender: Appender) -> None:
+        try:
+            appender.sync()
+        except OSError:
+            _unsure.add(self.path)
+            raise
 
     def new_segment(self, records: Iterable[Record] = ()) -> None:
         """Go on in a fresh file with all that is known, and with `records` as the beginning of a new epoch. Raises OSError."""
@@ -201,7 +209,8 @@ class Journal:
         number = int(last[1] or 1) if last else 1
         path = self.path.with_name(f"journal-{number + 1:04}.jsonl")
         files.replace(path, b"".join(encode(record) for record in (*self.records, *fresh)))
-        self.path, self.unsure, self._stale, self._torn = path, False, False, None
+        _unsure.discard(self.path)
+        self.path, self._stale, self._torn = path, False, None
         self.records += fresh
 
     def _numbered(self, records: Iterable[Record], epochs: int) -> tuple[Record, ...]:

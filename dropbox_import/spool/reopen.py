@@ -13,10 +13,10 @@ from pathlib import Path
 
 from dropbox_import.clock import Clock
 from dropbox_import.disk import files
-from dropbox_import.disk.facts import NotAPlainFile, read_below
+from dropbox_import.disk.facts import NotAPlainFile, is_folder, is_there, paths_in, read_below
 from dropbox_import.errors import DropboxImportError, JournalDamaged
 from dropbox_import.spool import layout
-from dropbox_import.spool.claim import Claim, kept_name, load
+from dropbox_import.spool.claim import Claim, kept_name, load, look_at_references
 from dropbox_import.spool.fold import Drop, fold
 from dropbox_import.spool.identity import Instance
 from dropbox_import.spool.journal import Record, read_newest, segments, vouched
@@ -98,19 +98,27 @@ def _believe(path: Path, records: Sequence[Record], key: bytes) -> None:
         raise NotVouched("its sidecar is not there any more") from error
     if hashlib.sha256(sidecar).hexdigest() != candidate.sidecar_sha256:
         raise NotVouched("its sidecar was changed")
+    try:
+        look_at_references(path, candidate)
+    except FileNotFoundError as error:
+        raise NotVouched("an attachment of it is not there any more") from error
+    except NotAPlainFile as error:
+        raise NotVouched(error.sentence.rstrip(".")) from error
 
 
 def give_back(box: Layout, path: Path, key: bytes) -> Path:
     """Put a filed folder back to where its user drops, and return its new place.
 
     Where only the sidecar had been taken, only the sidecar goes back, to its files. Raises FileExistsError when the name is
-    in use there, OSError.
+    in use there, NotVouched, OSError.
     """
-    if not (path / layout.MEMBERS).is_dir():
-        return _give_back_sidecar(box, path, key)
-    user = path.parent.parent.name
-    target = box.drop / user / path.name
-    files.rename(path, target)
+    try:
+        if not is_folder(path / layout.MEMBERS):
+            return _give_back_sidecar(box, path, key)
+        target = box.drop / path.parent.parent.name / path.name
+        files.rename(path, target, base=box.box, into=box.drop)
+    except NotAPlainFile as error:  # users may put links into both places
+        raise NotVouched(f"it cannot be put back: {error.sentence}") from error
     for folder in (target.parent, path.parent):
         files.sync_dir(folder)
     return target
@@ -118,23 +126,30 @@ def give_back(box: Layout, path: Path, key: bytes) -> Path:
 
 def _give_back_sidecar(box: Layout, path: Path, key: bytes) -> Path:
     """A crash leaves the sidecar in one of the two places, and at last an empty folder: it may be called again."""
-    if not any(path.iterdir()):
-        files.remove_dir(path)
+    if not paths_in(path):
+        _remove_for_good(path, box.box)
         return box.drop / path.parent.parent.name
     drop = _said(path, key)
     if drop.candidate is None:
         raise NotVouched("its journal is not as this installation left it, so its sidecar has to be put back by hand, to its files")
     source = path / kept_name(drop.candidate.sidecar.path)
     target = box.drop / drop.candidate.folder / drop.candidate.sidecar.path
-    if source.exists():
-        files.rename(source, target, base=path)
+    if is_there(source):
+        files.rename(source, target, base=box.box, into=box.drop)
         files.sync_dir(target.parent)
     for name in (layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION):
-        files.remove_file(path / name)
+        files.remove_file(path / name, base=box.box)
+    files.sync_dir(path)  # without its journal nothing tells any more what the rest was
     for segment in segments(path):
-        files.remove_file(segment)
-    files.remove_dir(path)
+        files.remove_file(segment, base=box.box)
+    _remove_for_good(path, box.box)
     return target
+
+
+def _remove_for_good(path: Path, box: Path) -> None:
+    """Once the order is answered, nobody would remove what a power cut brings back."""
+    files.remove_dir(path, base=box)
+    files.sync_dir(path.parent)
 
 
 def _said(path: Path, key: bytes) -> Drop:

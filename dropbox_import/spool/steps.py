@@ -186,7 +186,10 @@ def _running(state: FilesetState, attempt: Attempt, world: World) -> set[Step]:
 
 
 def _judge(drop: Drop, state: FilesetState, looked: dict[str, Any], world: World, group: str) -> set[Step]:
-    """After a look-up: keep what is complete, end what may still land, discard what is dead, else begin or give up."""
+    """After a look-up: keep what is complete, end what may still land, discard what is dead, else begin or give up.
+
+    Of a fileset with images that another drop began, and that only may be dead, the images are kept: people may have worked with them.
+    """
     key = state.plan.key
     found = looked["attempts"]
     ended = {int(number): seconds for number, seconds in looked["ended"].items()}
@@ -195,14 +198,20 @@ def _judge(drop: Drop, state: FilesetState, looked: dict[str, Any], world: World
     # Beside a complete one only our own leftovers are removed; without one nothing may be left that could still land.
     left = [one for one in found if not one["complete"] and (not complete or one["drop"] == drop.id)]
     steps: set[Step] = set()
+    kept: list[int] = []
     for one in left:
         refused = answered and state.attempt is not None and one["fileset"] == state.attempt.fileset
         settle = SETTLE_SECONDS if one["committed"] else 0.0
-        if refused or ended.get(one["session"], -1.0) >= settle:
+        over = refused or ended.get(one["session"], -1.0) >= settle
+        if over and one["images"] and one.get("doubtful") and one["drop"] != drop.id:
+            kept.append(one["fileset"])
+        elif over:
             return _in_session(Step(Do.DISCARD, key, one["fileset"]), world, group)
-        steps |= _fence(key, one["session"], settle, world, group)
-    if complete:
-        return steps if left else _in_session(Step(Do.CONFIRM, key, min(complete)), world, group)
+        else:
+            steps |= _fence(key, one["session"], settle, world, group)
+    left = [one for one in left if one["fileset"] not in kept]
+    if complete or kept:
+        return steps if left else _in_session(Step(Do.CONFIRM, key, min(complete or kept)), world, group)
     for number in state.fences:
         if number not in ended:
             steps |= _fence(key, number, 0.0, world, group)

@@ -148,7 +148,8 @@ def _records(path: Path) -> tuple[tuple[Record, ...], str]:
         if not found:
             return found, without_a_story(path)
         drop = fold(path.name, found)
-        return found, cut_short(path, drop) if path.name.endswith(".failed") else ""
+        two = path.name.endswith(".failed") or path.with_name(f"{path.name}.failed").is_dir()
+        return found, cut_short(path, drop) if two else ""
     except _SENSELESS:
         return (), "its journal makes no sense: somebody has changed it"
     except JournalDamaged as error:

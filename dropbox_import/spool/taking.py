@@ -9,24 +9,32 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from dropbox_import.clock import Clock
 from dropbox_import.disk import files, seal
-from dropbox_import.disk.facts import NotAPlainFile, facts, read_below
-from dropbox_import.errors import ClaimLost
+from dropbox_import.disk.facts import NotAPlainFile, facts, is_folder, is_there, read_below, stat_below
+from dropbox_import.errors import ClaimLost, Rejected
+from dropbox_import.intake.reading import LONGEST_SIDECAR
 from dropbox_import.model import Candidate, FileFacts
 from dropbox_import.plain import to_plain
 from dropbox_import.spool import layout
-from dropbox_import.spool.claim import Claim, files_below, members_now, remove, restore_modes, same_file, tree
+from dropbox_import.spool.claim import Claim, files_below, look_at_references, members_now, remove, restore_modes, same_file, tree
 from dropbox_import.spool.journal import Journal, Record
 from dropbox_import.spool.layout import Layout
 
 
+class Changed(Rejected):
+    """A file of the drop is not the one that was seen, so it is not taken (yet)."""
+
+    code = "file-changed"
+
+
 def take(box: Layout, instance: str, candidate: Candidate, clock: Clock) -> Claim:
-    """C1 and C2: make the claim folder and journal the intent. Nothing of the user's is moved yet. Raises OSError."""
-    if not box.instance(instance).is_dir():
+    """C1 and C2: make the claim folder and journal the intent. Nothing of the user's is moved yet. Raises Rejected, OSError."""
+    if not is_folder(box.instance(instance)):
         files.make_dirs(box.instance(instance), 0o700)
     drop_id = layout.new_id(clock)
     path = box.instance(instance) / drop_id
@@ -34,10 +42,10 @@ def take(box: Layout, instance: str, candidate: Candidate, clock: Clock) -> Clai
     origin = box.drop / candidate.folder / candidate.refs_base
     for reference in candidate.references:
         target = path / layout.REFERENCES / reference.path
-        if not target.parent.is_dir():
-            files.make_dirs(target.parent, 0o700)
-        files.copy_in(origin / reference.path, target, base=origin)
+        files.make_dirs(target.parent, 0o700, base=path)
+        files.copy_in(origin / reference.path, target, base=box.drop)
         files.sync_dir(target.parent)
+    _as_seen(box.drop, origin, candidate.references)  # a copy of what is being written would be torn
     files.write_new(path / layout.REQUEST, json.dumps(to_plain(candidate.request), indent=1).encode() + b"\n")
     claim = Claim(box, path, Journal.create(path, clock))
     seen = clock.now().isoformat(timespec="seconds")
@@ -85,33 +93,38 @@ def gather(claim: Claim) -> None:
     if _is_refused(candidate) and claim.drop.failure is None:  # a power cut left the intent alone
         claim.append(Record("failed", _refusal(candidate)))
     if claim.drop.again:
-        _close(claim)
-        found = members_now(claim) if claim.members.is_dir() else ()
-        claim.append(Record("claimed", {"members": [to_plain(one) for one in found]}))
+        _gather_again(claim, candidate)
         return
     _take_sidecar(claim, candidate)
     try:
-        sidecar = read_below(claim.path, claim.kept_sidecar.name, candidate.sidecar.size + 1)
-        if hashlib.sha256(sidecar).hexdigest() != candidate.sidecar_sha256:
-            claim.append(_release("sidecar-changed", f"{candidate.sidecar.path} was changed while it was being taken"))
-            return
-        trouble = _take_members(claim, candidate)
-    except NotAPlainFile as error:
-        trouble = _release("not-a-plain-file", error.sentence)
-    if trouble is not None:
-        claim.append(trouble)
-        return
-    _take_leftovers(claim, candidate)
-    _close(claim)
-    if claim.origin.is_dir():  # of a folder that was moved back nothing may be left
-        files.sync_dir(claim.origin)
-    # Between the look and the rename a user may have put something else in its place; now nobody can any more.
-    if changed := _changed(claim.members, list(candidate.members)):
-        claim.append(changed)
+        _sidecar_as_seen(claim, candidate)
+        _take_members(claim, candidate)
+        _take_leftovers(claim, candidate)
+        _close(claim)
+        if is_folder(claim.origin):  # of a folder that was moved back nothing may be left
+            files.sync_dir(claim.origin)
+        # Between the look and the rename a user may have put something else in its place; now nobody can any more.
+        _as_seen(claim.members, claim.members, candidate.members)
+    except Rejected as error:
+        hint = "It was put back and will be taken when it is left unchanged."
+        claim.append(Record("release", {"code": error.kind, "sentence": error.sentence, "hint": hint}))
         return
     if candidate.base:
-        _remove_empty(claim.origin)
+        _remove_empty(claim)
     claim.append(Record("claimed"))
+
+
+def _gather_again(claim: Claim, candidate: Candidate) -> None:
+    """Its user could put anything into it: what is no plain file stays where it is, and that is told.
+
+    Raises NotAPlainFile for an attachment: that was looked at before it was taken back, so somebody plays tricks.
+    """
+    _close(claim)
+    look_at_references(claim.path, candidate)
+    found, odd = members_now(claim)
+    texts = [f"{error.sentence} It was left out. {error.hint}".strip() for error in odd]
+    told = [Record("attention", {"text": text}) for text in texts if text not in claim.drop.attention]
+    claim.append(*told, Record("claimed", {"members": [to_plain(one) for one in found]}))
 
 
 def _close(claim: Claim) -> None:
@@ -127,111 +140,132 @@ def _take_leftovers(claim: Claim, candidate: Candidate) -> None:
     for name in candidate.leftovers:
         target = claim.path / layout.EARLIER / name
         try:
-            facts(claim.origin, name)
+            facts(claim.box.drop, _below_drop(claim, claim.origin / name))
         except (FileNotFoundError, NotAPlainFile):
             continue
-        if not target.exists():
-            _make_parent(target)
-            files.rename(claim.origin / name, target, base=claim.origin)
+        if not is_there(target):
+            _move_in(claim, claim.origin / name, target)
 
 
-def _remove_empty(folder: Path) -> None:
+def _remove_empty(claim: Claim) -> None:
     """Remove a folder that was moved back and all of whose files were taken; with anything left in it, it stays."""
-    for path in (*(one for one in tree(folder) if one.is_dir()), folder) if folder.is_dir() else ():
-        with contextlib.suppress(OSError):
-            files.remove_dir(path)
-
-
-def _release(code: str, sentence: str) -> Record:
-    return Record("release", {"code": code, "sentence": sentence, "hint": "It was put back and will be taken when it is left unchanged."})
+    folder = claim.origin
+    for path in (*(one for one in tree(folder) if is_folder(one)), folder) if is_folder(folder) else ():
+        with contextlib.suppress(OSError, NotAPlainFile):
+            files.remove_dir(path, base=claim.box.drop)
 
 
 def _take_sidecar(claim: Claim, candidate: Candidate) -> None:
-    if claim.kept_sidecar.exists():
+    if is_there(claim.kept_sidecar):
         return
     try:
         files.rename(claim.origin / candidate.sidecar.path, claim.kept_sidecar, base=claim.box.drop)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotAPlainFile):
         # A share may have done the rename and lost the reply: look before believing that a peer won.
-        if not claim.kept_sidecar.exists():
-            raise ClaimLost(f"{candidate.sidecar.path} was taken by somebody else") from None
+        if not is_there(claim.kept_sidecar):
+            raise ClaimLost(f"{candidate.sidecar.path} was taken by somebody else, or moved away") from None
     files.sync_dir(claim.path)
 
 
-def _take_members(claim: Claim, candidate: Candidate) -> Record | None:
+def _sidecar_as_seen(claim: Claim, candidate: Candidate) -> None:
+    """Raises Rejected if it is another one. What is longer than a sidecar may be is not read at all, but known by its facts."""
+    name, seen = claim.kept_sidecar.name, candidate.sidecar
+    if seen.size > LONGEST_SIDECAR:
+        same = same_file(seen, facts(claim.path, name))
+    else:
+        same = hashlib.sha256(read_below(claim.path, name, seen.size + 1)).hexdigest() == candidate.sidecar_sha256
+    if not same:
+        raise Changed(f"{seen.path} was changed while it was being taken", code="sidecar-changed")
+
+
+def _take_members(claim: Claim, candidate: Candidate) -> None:
     if not candidate.members:
-        return None
-    if not claim.members.is_dir():
+        return
+    if not is_folder(claim.members):
         files.make_dir(claim.members, 0o700)
     touched = {claim.members}
     for folder in candidate.whole_folders:
         source, target = claim.source / folder, claim.members / folder
-        if not target.exists():
-            if changed := _changed(claim.source, [one for one in candidate.members if one.path.startswith(folder + "/")]):
-                return changed
-            _make_parent(target)
-            files.rename(source, target, base=claim.origin)
+        if not is_there(target):
+            _as_seen(claim.box.drop, claim.source, [one for one in candidate.members if one.path.startswith(folder + "/")])
+            _move_in(claim, source, target)
             touched |= {target.parent, source.parent}
     for member in candidate.members:
-        target = claim.members / member.path
-        if target.exists():
-            continue
-        if changed := _changed(claim.source, [member]):
-            return changed
-        _make_parent(target)
-        files.rename(claim.source / member.path, target, base=claim.origin)
-        touched |= {target.parent, (claim.source / member.path).parent}
+        source, target = claim.source / member.path, claim.members / member.path
+        if not is_there(target):
+            _as_seen(claim.box.drop, claim.source, [member])
+            _move_in(claim, source, target)
+            touched |= {target.parent, source.parent}
     for folder_path in sorted(touched, key=str):
-        if folder_path.is_dir():
+        if is_folder(folder_path):
             files.sync_dir(folder_path)
-    return None
 
 
-def _make_parent(target: Path) -> None:
-    if not target.parent.is_dir():
-        files.make_dirs(target.parent, 0o700)
+def _move_in(claim: Claim, source: Path, target: Path) -> None:
+    """No folder above the claim's own is made: when another instance has taken it over meanwhile, nothing may be moved there."""
+    files.make_dirs(target.parent, 0o700, base=claim.path)
+    files.rename(source, target, base=claim.box.drop)
 
 
-def _changed(origin: Path, members: list[FileFacts]) -> Record | None:
-    for member in members:
+def _below_drop(claim: Claim, path: Path) -> str:
+    """All that lies below drop/ is looked at from there: users can swap every folder in between."""
+    return path.relative_to(claim.box.drop).as_posix()
+
+
+def _as_seen(base: Path, folder: Path, seen: Iterable[FileFacts]) -> None:
+    """Raises Rejected unless each file below `folder` is the one that was seen. No link below `base` is followed."""
+    for one in seen:
         try:
-            now = facts(origin, member.path)
+            now = facts(base, (folder / one.path).relative_to(base).as_posix())
         except FileNotFoundError:
-            return _release("file-vanished", f"{member.path} vanished while the drop was being taken")
-        except NotAPlainFile as error:
-            return _release("file-changed", str(error))
-        if not same_file(member, now):
-            return _release("file-changed", f"{member.path} changed while the drop was being taken")
-    return None
+            raise Changed(f"{one.path} vanished while the drop was being taken", code="file-vanished") from None
+        if not same_file(one, now):
+            raise Changed(f"{one.path} changed while the drop was being taken")
 
 
 def release(claim: Claim) -> bool:
     """R1: everything back to drop/, the sidecar last. True when the claim is gone.
 
-    False when a name there is taken meanwhile: that is journaled as the drop's failure.
+    False when a name there is taken meanwhile, or the way to it leads through a link: that is journaled as the drop's failure.
     """
     candidate = claim.drop.candidate
     assert candidate is not None and claim.drop.release is not None
     restore_modes(claim)
     sidecar_back = claim.origin / candidate.sidecar.path
-    homes = _homes(claim, candidate)
-    if claim.kept_sidecar.exists():
-        homes.append((claim.kept_sidecar, sidecar_back))
-    for _, home in homes:
-        if home.exists():
-            why = f"{claim.drop.release.sentence}; and a new file called {home.name} is in its place, so it could not be put back"
-            hint = "Move the files from this folder back into the drop folder under another name, the sidecar last."
-            claim.append(Record("failed", {"code": "name-taken", "sentence": why, "hint": hint}))
-            return False
-    for path, home in homes:
-        if path == claim.kept_sidecar:  # all else is there for good before the drop can be taken again
-            for folder in sorted({place.parent for _, place in homes}, key=str):
-                files.sync_dir(folder)
-        if not home.parent.is_dir():
-            files.make_dirs(home.parent, 0o755)
-        files.rename(path, home)
-    files.sync_dir(sidecar_back.parent)
+    try:
+        homes = _homes(claim, candidate)
+        if is_there(claim.kept_sidecar):
+            homes.append((claim.kept_sidecar, sidecar_back))
+        for _, home in homes:
+            if _in_use(claim, home):
+                return _stays(claim, f"a new file called {home.name} is in its place, so it could not be put back")
+        for path, home in homes:
+            files.make_dirs(home.parent, 0o755, base=claim.box.drop)
+            if path == claim.kept_sidecar:  # all else is there for good before the drop can be taken again
+                for folder in sorted({place.parent for _, place in homes}, key=str):
+                    files.sync_dir(folder)
+            files.rename(path, home, base=claim.path, into=claim.box.drop)
+    except NotAPlainFile as error:
+        return _stays(claim, f"it could not be put back: {error.sentence}")
+    if is_folder(sidecar_back.parent):
+        files.sync_dir(sidecar_back.parent)
     remove(claim)
+    return True
+
+
+def _stays(claim: Claim, why: str) -> bool:
+    assert claim.drop.release is not None
+    hint = "Move the files from this folder back into the drop folder under another name, the sidecar last."
+    claim.append(Record("failed", {"code": "name-taken", "sentence": f"{claim.drop.release.sentence}; and {why}", "hint": hint}))
+    return False
+
+
+def _in_use(claim: Claim, home: Path) -> bool:
+    """Whether anything has that name. A link on the way is NotAPlainFile."""
+    try:
+        stat_below(claim.box.drop, _below_drop(claim, home))
+    except FileNotFoundError:
+        return False
     return True
 
 
@@ -239,7 +273,7 @@ def _homes(claim: Claim, candidate: Candidate) -> list[tuple[Path, Path]]:
     """What is to be put back, and where. A folder that was taken whole goes back whole, so that it stays the user's own."""
     homes: list[tuple[Path, Path]] = []
     for folder in candidate.whole_folders:
-        if (claim.members / folder).is_dir() and not (claim.source / folder).exists():
+        if is_folder(claim.members / folder) and not _in_use(claim, claim.source / folder):
             homes.append((claim.members / folder, claim.source / folder))
     whole = [path for path, _ in homes]
     for path in files_below(claim.members):
@@ -247,4 +281,4 @@ def _homes(claim: Claim, candidate: Candidate) -> list[tuple[Path, Path]]:
             homes.append((path, claim.source / path.relative_to(claim.members)))
     earlier = claim.path / layout.EARLIER
     ours = [(path, claim.origin / path.relative_to(earlier)) for path in files_below(earlier)]
-    return homes + [(path, home) for path, home in ours if not home.exists()]
+    return homes + [(path, home) for path, home in ours if not _in_use(claim, home)]

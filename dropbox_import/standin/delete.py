@@ -95,6 +95,10 @@ class Plan:
         self._all("Pixels", image=row_id)
         self._all("WellSample", image=row_id)
 
+    def _with_pixels(self, row_id: int, row: dict[str, Any]) -> None:
+        self._all("RenderingDef", pixels=row_id)
+        self._all("Thumbnail", pixels=row_id)
+
     def _with_fileset(self, row_id: int, row: dict[str, Any]) -> None:
         self._all("Image", fileset=row_id)
         for entry in self._all("FilesetEntry", fileset=row_id):

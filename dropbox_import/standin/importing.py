@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("standin")
 PENDING = "Pending..."
+MAX_PLANE = 3192 * 3192  # omero.pixeldata.max_plane_width times _height, as they are by default (read, omero-model.properties:186-196)
+THUMBNAIL = 96
 AUTO_CLOSE = "openmicroscopy.org/omero/import/autoClose"
 
 
@@ -82,13 +84,13 @@ class Importing(Handle):
         first = self.process.entries[0]
         if self.house.store.row("Fileset", self.process.fileset) is None:
             words = f"file {first.folder}{first.path.name} does not have a unique readable fileset"
-            self.fail("error-on-init", words, f"java.lang.RuntimeException: {words}")
+            self.fail("error-on-init", words, trouble.stack(f"ome.conditions.SecurityViolation: {words}"))
             return
         try:
             series = images.read([entry.path for entry in self.process.entries])
         except images.Unreadable as error:
             words = error.words.format(f"/OMERO/ManagedRepository/{first.folder}{first.path.name}")
-            self.fail("error-on-init", words, f"{error.java}: {words}\n\tat loci.formats")
+            self.fail("error-on-init", words, trouble.stack(f"{error.java}: {words}"))
             return
         self._pause()
         try:
@@ -96,16 +98,17 @@ class Importing(Handle):
                 made = self._commit(series)
         except omero.ServerError as error:
             words = trouble.flattened(error)
-            self.fail("import-request-failure", words, f"java.lang.RuntimeException: {words}")
+            self.fail("import-request-failure", words, trouble.stack(f"java.lang.RuntimeException: {words}"))
             return
         except _JavaFault as error:
-            self.fail("import-request-failure", str(error), str(error))
+            self.fail("import-request-failure", str(error), trouble.stack(str(error)))
             return
         self.step(1)
         self._pause()
-        if self.process.settings.noStatsInfo is None or not self.process.settings.noStatsInfo.val:
-            self._statistics(made)
-        for number in (2, 3, 4):
+        self._pixel_data(made, series)
+        self.step(2)
+        self._thumbnails(made, series)
+        for number in (3, 4):
             self.step(number)
         if self.house.store.row("OriginalFile", self.process.log_id) is None:
             gone = trouble.no_row("ome.model.core.OriginalFile", self.process.log_id)
@@ -130,12 +133,12 @@ class Importing(Handle):
         name, description = unwrap(settings.userSpecifiedName), unwrap(settings.userSpecifiedDescription)
         file_name = self.process.entries[0].path.name
         made = []
-        for index, found in enumerate(series):
+        for found in series:
             image = saver.insert(
                 "Image",
                 name=images.image_name(file_name, found, len(series), name),
                 description=description or found.description,
-                series=index,
+                series=0,  # recorded 01 multi&series=3 right_after_verifyUpload: which series it is comes with step 2
                 fileset=self.process.fileset,
                 format=self.house.store.enum("Format", found.format),
             )
@@ -178,8 +181,11 @@ class Importing(Handle):
             raise trouble.cannot_link(caller.permissions_of(row["grp"]), entity.java(), row["id"])
         return int(row["id"])
 
-    @behaviour("assumed: the hash of the pixels is made from the first file and the series; that there is one: recorded 01")
-    def _statistics(self, made: list[tuple[int, int]]) -> None:
+    @behaviour(
+        "read omero-blitz ManagedImportRequestI.java:665-709,778-806: in one save the series of each image, and a hash of its pixels unless"
+        " its plane is above the limit, whose pixels keep their first one for ever; what is hashed is assumed: first file and series"
+    )
+    def _pixel_data(self, made: list[tuple[int, int]], series: tuple[images.Series, ...]) -> None:
         base = hashlib.sha1(usedforsecurity=False)
         for entry in self.process.entries:
             if not entry.path.exists():
@@ -187,10 +193,33 @@ class Importing(Handle):
             with entry.path.open("rb") as stream:
                 while piece := stream.read(4_000_000):
                     base.update(piece)
-        for index, (_, pixels) in enumerate(made):
-            one = base.copy()
-            one.update(str(index).encode())
-            self.house.store.update("Pixels", pixels, {"sha1": one.hexdigest()})
+        hashed = self.process.settings.noStatsInfo is None or not self.process.settings.noStatsInfo.val
+        with self.house.store.transaction():
+            for index, ((image, pixels), found) in enumerate(zip(made, series, strict=True)):
+                self.house.store.update("Image", image, {"series": index})
+                if hashed and found.x * found.y <= MAX_PLANE:
+                    one = base.copy()
+                    one.update(str(index).encode())
+                    self.house.store.update("Pixels", pixels, {"sha1": one.hexdigest()})
+
+    @behaviour(
+        "read omero-server RenderingSettingsImpl.java:616-680, ThumbnailCtx.java:1108-1173: in the session of the import, settings of what"
+        " can be read now, and a thumbnail of everything, of version -1 where a pyramid is still to be made; one each: recorded 01 thumbs"
+    )
+    def _thumbnails(self, made: list[tuple[int, int]], series: tuple[images.Series, ...]) -> None:
+        wanted = self.process.settings.doThumbnails
+        if wanted is not None and not wanted.val:
+            return
+        saver = Saver(self.house, self.process.caller)
+        with self.house.store.transaction():
+            for (_, pixels), found in zip(made, series, strict=True):
+                if self.house.store.row("Pixels", pixels) is None:
+                    continue  # deleted meanwhile
+                later = found.x * found.y > MAX_PLANE and found.pixels not in ("float", "double")
+                if not later:
+                    saver.insert("RenderingDef", pixels=pixels, version=1, defaultZ=found.z // 2, defaultT=0)
+                version = -1 if later else 0
+                saver.insert("Thumbnail", pixels=pixels, mimeType="image/jpeg", sizeX=THUMBNAIL, sizeY=THUMBNAIL, version=version)
 
     def _response(self, made: list[tuple[int, int]]) -> Any:
         loader = Loader(self.house, self.process.caller)

@@ -157,6 +157,8 @@ _ALL = (
         "core",
         "image:>Image! pixelsType:>PixelsType significantBits:int sizeX:int! sizeY:int! sizeZ:int! sizeC:int! sizeT:int! sha1:string",
     ),
+    _entity("RenderingDef", "display", "pixels:>Pixels! name:string version:int defaultZ:int! defaultT:int!"),
+    _entity("Thumbnail", "display", "pixels:>Pixels! mimeType:string! sizeX:int! sizeY:int! ref:string version:int"),
     _entity(
         "Fileset",
         "fs",

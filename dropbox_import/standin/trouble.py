@@ -21,10 +21,24 @@ JAVA = {
 }
 
 
+FRAMES = (  # the door by which every call comes in, whatever went wrong in it (recorded 04 call_context_omero.group_priv)
+    "IceInternal.Incoming.invoke(Incoming.java:212)",
+    "Ice.ConnectionI.invokeAll(ConnectionI.java:2817)",
+    "Ice.ConnectionI.dispatch(ConnectionI.java:1395)",
+    "Ice.ConnectionI.message(ConnectionI.java:1306)",
+    "IceInternal.ThreadPool.run(ThreadPool.java:394)",
+)
+
+
+def stack(head: str) -> str:
+    """A Java stack trace that begins with that line."""
+    return "\n".join((head, "\tat stand-in", *(f"\tat {frame}" for frame in FRAMES)))
+
+
 def server_error(name: str, message: str) -> Any:
-    """An `omero.<name>` with the class and the first line of the stack that Java would give."""
+    """An `omero.<name>` with the class and the stack that Java would give."""
     java = JAVA[name]
-    return getattr(omero, name)(f"{java}: {message}\n\tat stand-in", java, message)
+    return getattr(omero, name)(stack(f"{java}: {message}"), java, message)
 
 
 def validation(message: str) -> Any:

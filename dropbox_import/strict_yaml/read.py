@@ -14,9 +14,11 @@ from dropbox_import.strict_yaml.syntax import explain, quotes_from_a_word_proces
 from dropbox_import.strict_yaml.text import decode, shown
 
 _FAST: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_PATIENT = 64_000  # letters; the pure reader needs a second for so many, and a minute for a megabyte
 _STYLES = {None: "plain", "": "plain", "'": "single", '"': "double", "|": "block", ">": "block"}
 _KEY_LINE = re.compile(
-    r"""^(?:"([^"\\]{1,80})"|'([^']{1,80})'|([^\s#'"{}\[\],&*!|>%@`:-][^:#{}\[\]]{0,80}?))[ \t]*:(?=\s|$)(.*)$""", re.MULTILINE
+    r"""^(?:"([^"\\\r\n]{1,80})"|'([^'\r\n]{1,80})'|([^\s#'"{}\[\],&*!|>%@`:-][^:#{}\[\]\r\n]{0,80}?))[ \t]*:(?=\s|$)(.*)$""",
+    re.MULTILINE,
 )
 _FIRST_LINE = re.compile(r"^([ \t]*)(?![ \t]|#|---|%|\r?$)", re.MULTILINE)
 
@@ -78,7 +80,9 @@ def _read_yaml(text: str, file: str, limits: Limits) -> Node | None:
     tree = _Tree(text, file, limits)
     try:
         root = tree.read(_FAST)
-    except yaml.YAMLError:
+    except yaml.YAMLError as error:
+        if len(text) > _PATIENT:
+            raise Unreadable([*tree.mistakes, *explain(error, text, file)]) from None
         # The pure reader takes the escapes that the fast one refuses, and its words are the same everywhere.
         tree = _Tree(text, file, limits)
         try:

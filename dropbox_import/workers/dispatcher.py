@@ -78,9 +78,7 @@ class Workers:
         """
         ticket = Ticket(role, command, on_reply, alone=alone, worker=worker)
         with self._changed:
-            if self._warden is None:
-                self._warden = threading.Thread(target=self._watch, name="warden", daemon=True)
-                self._warden.start()
+            self._have_a_warden()
             self._floor.take(ticket)
             self._changed.notify_all()
         return ticket
@@ -135,6 +133,16 @@ class Workers:
 
     # --- the warden ------------------------------------------------------------------
 
+    def _have_a_warden(self) -> None:
+        if self._warden is None:
+            warden = threading.Thread(target=self._watch, name="warden", daemon=True)
+            try:
+                warden.start()
+            except RuntimeError as trouble:  # the next command tries again, and what is to be answered waits until then
+                self._log.warning("commands are not looked after: %s", trouble)
+            else:
+                self._warden = warden
+
     def _watch(self) -> None:
         while True:
             with self._changed:
@@ -152,8 +160,9 @@ class Workers:
 
     def _launch(self, member: Member, child: Child) -> None:
         name = f"{member.role}-{member.number}"
-        self._threads[member.number] = threading.Thread(target=self._tend, args=(member, child), name=name, daemon=True)
-        self._threads[member.number].start()
+        thread = threading.Thread(target=self._tend, args=(member, child), name=name, daemon=True)
+        thread.start()  # it waits for the lock, which is held here
+        self._threads[member.number] = thread
 
     def _tend(self, member: Member, child: Child) -> None:
         try:

@@ -102,12 +102,18 @@ class Floor:
         now = self._clock.monotonic()
         dead = {place for member, _ in self.crew.values() if member.lost(now) for place in _places(member)}
         for role in ROLES:
-            left: deque[Ticket] = deque()
             # After the hang of a share the other boxes go first; and while one holds a lost inspector it gets no other.
-            for ticket in sorted(self._waiting[role], key=lambda each: _place_of(each.command) in self._hung):
-                member = None if _place_of(ticket.command) in dead else self._place(role, ticket.alone)
-                (left if member is None else member.waiting).append(ticket)
-            self._waiting[role] = left
+            waiting = deque(sorted(self._waiting[role], key=lambda each: _place_of(each.command) in self._hung))
+            self._waiting[role] = waiting
+            for _ in range(len(waiting)):
+                ticket = waiting.popleft()
+                try:
+                    member = None if _place_of(ticket.command) in dead else self._place(role, ticket.alone)
+                except RuntimeError as trouble:  # the system gives no more threads
+                    self._log.warning("no %s can be started: %s", role, trouble)
+                    self.answers.append(replies.would_not_start(ticket, 0, str(trouble)))
+                    continue
+                (waiting if member is None else member.waiting).append(ticket)
         for member, child in self.crew.values():
             for ticket in member.next_tickets():
                 self._send(member, child, ticket, ticket.command)
@@ -144,8 +150,8 @@ class Floor:
         cap = min(THREADS[role], self._settings.filesets_in_flight + LIGHT) if role == "importer" else THREADS[role]
         member = Member(self._started, role, alone, cap, self._clock.monotonic())
         child = Child(self._how[role], member.number, self._log)
-        self.crew[member.number] = (member, child)
         self._launch(member, child)
+        self.crew[member.number] = (member, child)
         return member
 
     def _send(self, member: Member, child: Child, ticket: Ticket | None, command: Command) -> None:

@@ -11,6 +11,7 @@ import pytest
 from dropbox_import.errors import DropboxImportError, FileBusy, OutcomeUnknown, TryLater
 from dropbox_import.importer.discard import delete
 from dropbox_import.importer.errors import effect_of
+from dropbox_import.importer.fileset import files_of
 from dropbox_import.importer.records import Sent
 from tests.contract.driver import Driver, Import, a_tiff, two_series
 from tests.contract.foreign import omero
@@ -55,12 +56,13 @@ def test_the_token_tells_every_stage(driver: Driver, session: int, tmp_path: Pat
         False,
         [],
     )
-    assert begun["files"] == [{"client_path": "contract/alice/a.tif", "size": None, "sha1": None}]
+    assert files_of(driver.held(session), fileset) == {"contract/alice/a.tif": (None, None)}
     assert one.confirm()["state"] == "none"
     sent = one.send()
     assert (one.do("poll")["state"], one.do("poll")["name"]) == ("running", "no-handle")
     (uploaded,) = one.look_up()
-    assert (uploaded["files"], uploaded["committed"]) == (sent, False)
+    assert files_of(driver.held(session), fileset) == {each["client_path"]: (each["size"], each["sha1"]) for each in sent}
+    assert uploaded["committed"] is False
     one.commit()
     assert one.look_up()[0]["committed"] is True
     assert one.wait()["state"] == "done"

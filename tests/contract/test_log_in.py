@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dropbox_import.errors import AccessDenied, ConfigError, DropboxImportError, ServerUnavailable
+from dropbox_import.errors import AccessDenied, ConfigError, DropboxImportError, NotAllowed, ServerUnavailable
 from tests.contract.driver import Driver
 from tests.contract.omero_world import PASSWORD, Server, World
 
@@ -82,3 +82,24 @@ def test_an_account_without_the_privilege_cannot_act_for_others(
         driver.do("open_session", owner=world.user("bob"), group=world.group("ro"))
     assert isinstance(refused.value, AccessDenied)
     assert "Sudo" in refused.value.hint
+
+
+@pytest.mark.parametrize("command", ["check", "who_is", "open_session", "session_state"])
+def test_a_service_account_that_was_deactivated_is_no_fault_of_any_drop(
+    server: Server, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Every waiting drop was filed as failed, since OMERO "does not permit" the question who its owner is."""
+    monkeypatch.setenv("SLEEPERS", PASSWORD)
+    driver = Driver(server.config(tmp_path, user=world.user("sleeper"), password_env="SLEEPERS"))
+    given = {"who_is": {"owner": world.user("alice")}, "open_session": {"owner": world.user("alice")}, "check": {}}
+    with pytest.raises(AccessDenied) as refused:
+        driver.do(command, **given.get(command, {"session": 7}))
+    assert refused.value.kind == "login"
+    assert "active" in refused.value.hint
+    assert world.user("sleeper") in refused.value.sentence
+
+
+def test_an_owner_who_may_not_be_one_is_a_fault_of_the_drop_still(server: Server, world: World, tmp_path: Path) -> None:
+    for owner, group in (("nobody-of-that-name", None), (world.user("sleeper"), None), (world.user("bob"), world.group("private"))):
+        with pytest.raises(NotAllowed):
+            Driver(server.config(tmp_path)).do("open_session", owner=owner, group=group)

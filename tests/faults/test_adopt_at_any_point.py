@@ -81,6 +81,7 @@ def test_stopped_at_any_effect_on_the_disk(tmp_path: Path, told: Told, case: str
         two = handover(tmp_path, case, when)
         with counted(f"a daemon is stopped and its drops are adopted, it wakes up {when}", f"at effect {point} of {effects}, {case}"):
             two.life(at_effect=point)
+            assert two.done, "it did not come to this effect"
             mine = [line for line in told.lines if "taken over by another instance" in line]
             judge(two, case, told)
             assert not two.changed_after, f"changed in OMERO although another one had it: {two.changed_after}"
@@ -97,6 +98,7 @@ def test_stopped_with_a_command_on_its_way(tmp_path: Path, told: Told, case: str
         two = handover(tmp_path, case, when)
         with counted(f"a daemon is stopped with a command on its way, it wakes up {when}", f"at command {number} of {commands}, {case}"):
             two.life(at_command=number)
+            assert two.done, "it did not come to this command"
             judge(two, case, told)
 
 

@@ -90,6 +90,7 @@ def try_hang(folder: Path, number: int, members: dict[str, bytes], owners: tuple
         hang.over.set()
         thread.join(60)
         observe.set_observer(None)
+    assert number == 0 or hang.begun.is_set(), "it did not hang"
     go_on(lab, hung, lambda: at_rest(hung))
     lab.check(len(members) + 1)
     return hang.effects

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dropbox_import.disk import observe
-from tests.support.lab import Lab
+from tests.support.lab import Lab, refused_after
 from tests.support.tally import ALL, counted, points
 
 ONE = ("a.yaml", "target: {dataset: HeLa}\ntags: [x]\n", {"a.tif": b"image-a"})
@@ -49,9 +48,9 @@ def test_a_crash_at_any_effect_on_the_disk_is_survived(tmp_path: Path, case: str
     assert effects > 40
     for point in points(effects, case):
         lab, imported, copies = lab_with(tmp_path, case)
-        lab.life(crash_at=point)
-        lab.life()
         with counted("the daemon ends at an effect", f"{point} of {effects}"):
+            assert lab.life(crash_at=point) >= point, "it did not come to this effect"
+            lab.life()
             lab.check(imported, sidecar_copies=copies)
 
 
@@ -62,11 +61,11 @@ def test_a_second_crash_while_the_first_is_mended_is_survived(tmp_path: Path, ca
     rng = random.Random(case)
     for point in points(effects, case + "twice"):
         lab, imported, copies = lab_with(tmp_path, case)
-        lab.life(crash_at=point)
+        assert lab.life(crash_at=point) >= point
         second = rng.randint(1, 40)
-        lab.life(crash_at=second)
+        twice = lab.life(crash_at=second) >= second  # else its rest was shorter, and it ended once
         lab.life()
-        with counted("the daemon ends twice", f"{point} of {effects}, then {second}"):
+        with counted("the daemon ends twice", f"{point} of {effects}, then {second}", points=int(twice)):
             lab.check(imported, sidecar_copies=copies)
 
 
@@ -74,16 +73,14 @@ def test_a_second_crash_while_the_first_is_mended_is_survived(tmp_path: Path, ca
 @pytest.mark.parametrize("case", CASES)
 def test_a_disk_error_at_any_effect_is_waited_out(tmp_path: Path, case: str, number: int) -> None:
     lab, imported, copies = lab_with(tmp_path, case)
-    effects = lab.life() // 2
+    effects = refused_after(lab, 1, 0, number)
+    assert effects > 20
     for point in points(effects, case + str(number)):
         lab, imported, copies = lab_with(tmp_path, case)
-        lab.start()
-        lab.fail_after(point, 1 + point % 5, number)
-        lab.turns(60)
-        observe.set_observer(None)
-        lab.clock.forward(700)  # a drop that could not be taken is left alone for ten minutes
-        lab.turns()
         with counted(f"the disk refuses ({errno.errorcode[number]})", f"effect {point} of {effects}"):
+            assert refused_after(lab, point, 1 + point % 5, number) >= point, "it did not come to this effect"
+            lab.clock.forward(700)  # a drop that could not be taken is left alone for ten minutes
+            lab.turns()
             lab.check(imported, sidecar_copies=copies)
 
 
@@ -96,9 +93,10 @@ def test_a_worker_lost_at_every_command_is_survived(tmp_path: Path, case: str, h
     for number in range(1, commands + 1):
         lab, imported, copies = lab_with(tmp_path, case)
         lab.server.cut = (number, how)
-        lab.start()
-        lab.turns(60)
-        lab.server.land()
-        lab.turns()
         with counted(f"a worker dies, its command's effect {how}", f"{number} of {commands}"):
+            lab.start()
+            lab.turns(60)
+            assert lab.server.commands >= number, "it did not come to this command"
+            lab.server.land()
+            lab.turns()
             lab.check(imported, sidecar_copies=copies)

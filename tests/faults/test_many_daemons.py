@@ -1,6 +1,7 @@
 """Several daemons on one share: exactly one claims each drop, everything is imported once, and nobody takes another's work by time-out.
 
-Eight daemons and 2,000 drops with DROPBOX_IMPORT_FAULTS=all (`make faults`), else three and 60.
+Eight daemons and 2,000 drops with DROPBOX_IMPORT_FAULTS=all (`make faults`), else three and 60; fewer where every rename is made as on a
+share that has no rename which refuses an existing target.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.support.tally import ALL, counted
 
 DAEMONS, DROPS, SECONDS = (8, 2000, 900) if ALL else (3, 60, 60)
 FEW = 100 if ALL else 6
+ON_A_SHARE = 400 if ALL else 30
 USERS = ("jdoe", "asmith", "chen")
 
 pytestmark = [
@@ -66,18 +68,23 @@ def judge(lab: Lab, many: Crowd, drops: int) -> None:
     assert len(lab.server.targets) == 1, f"datasets made twice: {lab.server.targets}"
 
 
-def test_each_drop_is_claimed_by_exactly_one_daemon_and_imported_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("drops", "share"), [(DROPS, False), (ON_A_SHARE, True)], ids=["one rename", "a look and a rename"])
+def test_each_drop_is_claimed_by_exactly_one_daemon_and_imported_once(tmp_path: Path, drops: int, share: bool) -> None:
     lab = Lab(tmp_path, users=USERS, hosts=DAEMONS)
-    fill(lab, DROPS)
+    fill(lab, drops)
     begun = time.monotonic()
     faulthandler.cancel_dump_traceback_later()  # which ends whatever takes longer than five minutes
-    with crowd(lab) as many:
+    with crowd(lab, share=share) as many:
         many.rest(SECONDS)
-        with counted(f"{DAEMONS} daemons on one share", f"{DROPS} drops", points=DROPS):
-            judge(lab, many, DROPS)
+        with counted(f"{DAEMONS} daemons on one share", f"{drops} drops{', renamed as there' if share else ''}", points=drops):
+            judge(lab, many, drops)
         shares = [one.happened["done"] for one in many.ones]
         lost = sum(one.happened["lost"] for one in many.ones)
-        print(f"{DROPS} drops by {DAEMONS} daemons in {time.monotonic() - begun:.1f} s: {shares}; lost races: {lost}")
+        renamed = sum(one.happened["renamed as on a share"] for one in many.ones)
+        print(
+            f"{drops} drops by {DAEMONS} daemons in {time.monotonic() - begun:.1f} s: {shares}; lost races: {lost}; {renamed} plain renames"
+        )
+        assert renamed >= 3 * drops if share else not renamed, f"{renamed} plain renames"
 
 
 @pytest.mark.parametrize("do", ["inspect", "resolve", "begin", "commit", "annotate"] if ALL else ["begin"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pickle
 import random
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,28 +17,28 @@ import pytest
 from tests.support.crashes import CASES, Stage, as_on_a_share, pack, quick_folder
 from tests.support.modeldisk import Kind, nothing_kept
 from tests.support.powercuts import Cuts
-from tests.support.tally import ALL, STRIDE, counted, vital
+from tests.support.tally import ALL, STRIDE, counted
+from tests.support.vitals import AGAIN, EITHER, OTHER, known_to_survive, silent, silent_together, unused
 
 pytestmark = [pytest.mark.timeout(3600 if ALL else 120), pytest.mark.faults(minutes=4)]
 
 SUBSETS = 6 if ALL else 2
-MOST_LIVES = 150 if ALL else 40  # without a sync that is said to be needed
-LIVES = 15 if ALL else 0  # without one of which a reason says why nothing depends on it
-SAMPLE = ("journal: making", "journal: intent", "taking.take: inprogress", "filing._free_place: done", "taking._take_members: the claim")
+SAMPLE = ("journal: making", "journal: intent", "journal: seal", "taking.take: inprogress", "taking._take_members: the claim")
+REMOVED_IN = ("partly", "attached", "refused", "released")  # the cases of which each sync is taken away
 
 # Taken away together, because one alone is made good by another.
 TOGETHER = {
     "C4: both folders of the renames of members": r"taking\.(_take_members: (drop/jdoe|the claim/d)|gather: drop/jdoe)",
     "F0: both folders of the renames of failed members": r"filing\.split: .*/d/p",
+    "C3 to C6: the claim's folder": r"taking\.(_take_sidecar|_take_members|_close): the claim",
+    "F0: the second claim's folder": r"filing\.(_copy|_second_claim): the failed part",
+    "F1: the journal of what is filed": r"journal: file|claim\.restore_modes: what is in the claim",
     "the names of identity and journal key": r"identity\.\w+: state",
 }
-MODES = "owners and modes only, which are not modelled"
-AGAIN = "the step is done again with the same outcome"
-OTHER = "another sync of the same folder follows, before anything depends on it"
-EITHER = "a rename is whole or not at all, so the sync of its other folder does as well"
+ONCE_MORE = "what we made gets its mode after that, and is synced again"
 WHY = {
-    r"(claim\.restore_modes|filing\._open_to_user): .*": MODES,
-    r"journal: seal": MODES,
+    r"claim\.restore_modes: (the claim|the failed part)": ONCE_MORE,
+    r"journal: file": OTHER,
     r"journal: (claimed|annotated|messages|split|split-done|intent \(failed part\)|release)": AGAIN,
     r"filing\.file: .*": "the last rename: it is done again",
     r"filing\._copy: the failed part(/refs)?": OTHER,
@@ -69,9 +68,9 @@ def test_a_power_cut_at_any_effect_is_survived(folder: Path, case: str) -> None:
     cuts, rng = Cuts(stage_of(folder, case)), random.Random(case)
     for state, effects in cuts.places[:: 1 if ALL else STRIDE]:
         for cut in cuts.at(state, effects, SUBSETS, rng):
-            with counted(f"power cut, {cut.kind.value}", f"{case}: {cut}"):
-                left = cuts.left(cut)
-                if left is not None:
+            left = cuts.left(cut)
+            if left is not None:
+                with counted(f"power cut, {cut.kind.value}", f"{case}: {cut}"):
                     cuts.survive(left, rng)
 
 
@@ -87,9 +86,9 @@ def test_a_power_cut_while_the_first_one_is_mended_is_survived(folder: Path) -> 
             stage.first = replace(left, server=_landed(left.server))
             second = Cuts(stage)
             for again in [rng.choice(list(second.at(*place, 2, rng))) for place in rng.sample(second.places, min(12, len(second.places)))]:
-                with counted("a second power cut", f"{case}: {cut}, then {again}"):
-                    state = second.left(again)
-                    if state is not None:
+                state = second.left(again)
+                if state is not None:
+                    with counted("a second power cut", f"{case}: {cut}, then {again}"):
                         second.survive(state, rng)
 
 
@@ -99,30 +98,22 @@ def _landed(packed: bytes) -> bytes:
     return pack(server)
 
 
-@pytest.mark.parametrize("case", ["partly", "attached", "refused", "released"] if ALL else ["partly"])
+def test_the_reasons_and_samples_are_of_syncs_that_there_are(folder: Path) -> None:
+    names = set().union(*(Cuts(stage_of(folder, case)).sites() for case in REMOVED_IN))
+    assert unused(names, WHY) == [] == unused(names, TOGETHER.values())
+    assert set(SAMPLE) <= names
+
+
+@pytest.mark.parametrize("case", REMOVED_IN if ALL else ["partly"])
 def test_without_any_one_vital_sync_a_power_cut_breaks_a_promise(folder: Path, case: str) -> None:
     cuts, rng = Cuts(stage_of(folder, case)), random.Random(case)
-    for state, effects in cuts.places:  # what the syncs that are there leave is tried elsewhere
-        for cut in cuts.at(state, effects, 0, rng):
-            cuts.left(cut)
+    known_to_survive(cuts, rng)
     # The second part of a drop has all syncs but a few of the others' own.
     names = cuts.sites() if case == "partly" else cuts.sites() - Cuts(stage_of(folder, "partly")).sites()
-    silent = []
-    for name in sorted(names):
-        why = next((reason for pattern, reason in WHY.items() if re.fullmatch(pattern, name)), "")
-        if not ALL and name not in SAMPLE:
-            continue
-        red = bool(cuts.red(frozenset({name}), LIVES if why else MOST_LIVES, rng)) or (name == "journal: imported" and deleted(cuts))
-        vital(name, red, why)
-        if not red and not why:
-            silent.append(name)
-    assert not silent, f"nothing turns red without {silent}"
-    for title, pattern in TOGETHER.items():
-        together = frozenset(name for name in names if re.fullmatch(pattern, name))
-        if len(together) > 1 and ALL:
-            red = bool(cuts.red(together, MOST_LIVES, rng))
-            vital(title, red)
-            assert red, f"nothing turns red without {sorted(together)}"
+    chosen = names if ALL else names & set(SAMPLE)
+    without = silent(cuts, chosen, WHY, rng, lambda name: name == "journal: imported" and deleted(cuts))
+    without += silent_together(cuts, names, TOGETHER, rng) if ALL else []
+    assert not without, f"nothing turns red without {without}"
 
 
 def deleted(cuts: Cuts) -> bool:
@@ -140,7 +131,7 @@ def imported_again(cuts: Cuts, missing: frozenset[str]) -> list[str]:
         for one in gone:
             del server.filesets[one.number]
         loss = cuts.disk.durable(Kind.BARE, state.log, nothing_kept(), lambda site: bool(missing & site.names))
-        lab = cuts.stage.rest(replace(state, tree=loss.tree, server=pack(server)))
+        lab = cuts.stage.rest(replace(state, tree=loss.tree, modes=loss.modes, server=pack(server)))
         known = [token for token in (one.token for one in gone) if token in {one.token for one in lab.server.complete()}]
         told += [f"{token} was imported twice, though its user had deleted it" for token in known]
         if told or not ALL:

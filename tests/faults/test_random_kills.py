@@ -24,6 +24,7 @@ USERS = ("alice", "bob", "carol")
 WHOM = ("importer",) * 4 + ("inspector",) * 2 + ("daemon",) * 3 + ("server",) * 2
 _BACKLOG = 20  # no more kills while more drops than these are on their way: else nothing would ever end
 _PATIENCE = 60.0  # seconds for one drop of the backlog to be filed
+WORKERS = {"importers": 2, "filesets_in_flight": 2}
 _OUTAGES = (0.0, 0.0, 0.3, 2.0)
 
 
@@ -34,6 +35,7 @@ class Storm:
         self.run, self.drops, self.kills = run, drops, kills
         self.rng = random.Random(seed)
         self.hits: Counter[str] = Counter()
+        self.importers = 0  # the most that were seen at work at a time
 
     def blow(self) -> None:
         self.run.start()
@@ -67,6 +69,7 @@ class Storm:
                 last, since = filed, time.monotonic()
             assert time.monotonic() - since < _PATIENCE, f"stuck: nothing was filed for a minute\n{self.run.tail()}"
             assert self.run.daemon is not None and self.run.daemon.poll() is None, f"the daemon ended by itself\n{self.run.tail()}"
+            self.importers = max(self.importers, len(self.run.workers("importer")))
             time.sleep(0.1)
 
     def hit(self, whom: str) -> None:
@@ -87,24 +90,26 @@ class Storm:
         self.hits[whom] += 1
 
 
-def storm(folder: Path, seed: int, drops: int, kills: int) -> None:
+def storm(folder: Path, seed: int, drops: int, kills: int, importers: int) -> None:
+    """`importers`: how many of them must have been at work at a time."""
     print(f"seed {seed}")
-    with real_run(folder, *USERS) as run, counted("random SIGKILLs, real processes", f"seed {seed}", points=kills):
+    with real_run(folder, *USERS, workers=WORKERS) as run, counted("random SIGKILLs, real processes", f"seed {seed}", points=kills):
         wind = Storm(run, seed, drops, kills)
         begun = time.monotonic()
         wind.blow()
-        print(f"{drops} drops, killed: {dict(wind.hits)}, {time.monotonic() - begun:.0f} s")
+        print(f"{drops} drops, killed: {dict(wind.hits)}, {wind.importers} importers, {time.monotonic() - begun:.0f} s")
         run.check()
+        assert wind.importers >= importers, f"only {wind.importers} importer was at work at a time"
         assert run.terminate() == 0
         run.check_sessions()
 
 
 def test_a_few_random_kills(tmp_path: Path) -> None:
-    storm(tmp_path, 4, drops=12, kills=4)
+    storm(tmp_path, 4, drops=12, kills=4, importers=1)
 
 
 @pytest.mark.slow_faults(minutes=10)
 @pytest.mark.timeout(2400)
 def test_two_hundred_random_kills_in_five_hundred_drops(tmp_path: Path) -> None:
     faulthandler.cancel_dump_traceback_later()  # which ends whatever takes longer than five minutes
-    storm(tmp_path, int(time.time()), drops=500, kills=200)
+    storm(tmp_path, int(time.time()), drops=500, kills=200, importers=2)

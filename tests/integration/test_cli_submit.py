@@ -296,3 +296,38 @@ def test_a_mistake_in_the_options_does_not_speak_of_a_sidecar_to_be_saved_again(
     assert "Nothing was submitted." in result.stderr
     assert "drop folder again" not in result.stderr
     assert in_drop(box) == []
+
+
+@pytest.mark.parametrize("name", ["a.tif.part", "a.tif.yaml.part"])
+def test_the_half_file_of_another_program_is_left_alone(box: Path, images: Path, name: str) -> None:
+    """A browser, rsync, or another `submit` that still runs."""
+    theirs = Layout(box).drop / "jdoe" / name
+    theirs.write_bytes(b"half of it")
+    with pytest.raises(Rejected, match=name):
+        submit.submit([images / "a.tif"], fields=TARGET, drop=box, user="jdoe")
+    assert theirs.read_bytes() == b"half of it"
+    assert [path.name for path in theirs.parent.iterdir()] == [name]
+
+
+def test_a_half_file_that_comes_in_that_very_moment_is_left_alone(box: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = Layout(box).drop / "jdoe" / "a.tif.part"
+    monkeypatch.setattr(submit, "_require_free", lambda *_: theirs.write_bytes(b"half of it"))
+    with pytest.raises(DropboxImportError):
+        submit.submit([images / "a.tif"], fields=TARGET, drop=box, user="jdoe")
+    assert theirs.read_bytes() == b"half of it"
+
+
+def test_a_folder_with_a_part_that_may_not_be_read_is_not_submitted_as_if_it_were_whole(
+    box: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir
+
+    def denied(path: str) -> object:
+        if str(path).endswith("deep"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(AccessDenied, match="deep"):
+        submit.submit([images / "run7"], fields=TARGET, drop=box, user="jdoe")
+    assert list((Layout(box).drop / "jdoe").iterdir()) == []

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dropbox_import.errors import ServerUnavailable
+from dropbox_import.intake import Scan
 from dropbox_import.spool.layout import MARKER
 from tests.support.lab import Lab
 
@@ -64,3 +65,43 @@ def test_a_box_whose_share_is_away_rests_although_its_drops_have_work(tmp_path: 
     away.rename(marker)
     assert lab.calm(rng)
     lab.check(1)
+
+
+def test_a_scan_that_a_share_held_up_for_an_hour_does_not_stop_the_next_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Lab(tmp_path)
+    runner = lab.start()
+    scan = runner._intake.scan
+
+    def held_up() -> Scan:
+        lab.clock.forward(3600.0)
+        return scan()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner._intake, "scan", held_up)
+        runner.turn(0)
+    done, began = runner.scans, lab.clock.monotonic()
+    while runner.scans == done:
+        lab.clock.forward(max(0.1, runner.pause()))
+        runner.turn(0)
+    assert lab.clock.monotonic() - began <= 310.0
+
+
+@pytest.mark.parametrize("kind", ["unreachable", "login"])
+def test_sessions_that_cannot_be_ended_are_tried_again_later_and_not_at_once(tmp_path: Path, kind: str) -> None:
+    lab = Lab(tmp_path)
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.life()
+    lab.clock.forward(100.0)
+    lab.server.refuse["end_session"] = ServerUnavailable("OMERO cannot be reached", code=kind)
+    before = lab.server.commands
+    for _ in range(40):  # ten seconds of the service
+        lab.keeper.tend()
+        lab.clock.forward(0.25)
+    assert 1 <= lab.server.commands - before <= 4
+    assert lab.shared.outage.down, "nobody hears of it"
+    lab.server.refuse.clear()
+    for _ in range(400):
+        lab.keeper.tend()
+        lab.clock.forward(1.0)
+    assert not [one for one in lab.server.sessions.values() if not one.closed]
+    assert not lab.shared.outage.down

@@ -129,10 +129,10 @@ def test_a_name_that_is_taken_meanwhile_is_not_overwritten(lab: Lab, monkeypatch
     lab.drop("a.yaml", SIDECAR, {"a.tif": b"first"})
     take_members = taking._take_members
 
-    def vanish(claim: Claim, candidate: object) -> object:
-        trouble = take_members(claim, candidate)  # type: ignore[arg-type]
+    def vanish(claim: Claim, candidate: object) -> None:
+        take_members(claim, candidate)  # type: ignore[arg-type]
         (lab.layout.drop / "jdoe/a.tif").write_bytes(b"second")
-        return trouble or taking._release("file-vanished", "b.tif vanished")
+        raise taking.Changed("b.tif vanished", code="file-vanished")
 
     monkeypatch.setattr(taking, "_take_members", vanish)
     lab.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from dropbox_import.spool import layout
 from dropbox_import.spool.adopt import adopt
 from dropbox_import.spool.identity import Instance
 from dropbox_import.spool.journal import Journal, Record, encode, read_newest, segments
-from dropbox_import.spool.reopen import NotVouched, find_filed, reopen
+from dropbox_import.spool.reopen import NotVouched, find_filed, give_back, reopen
 from dropbox_import.spool.survey import id_in, story, survey
 from tests.support.lab import Crash, Lab
 
@@ -63,6 +64,104 @@ def test_only_what_is_missing_is_imported_when_a_failed_part_is_tried_again(lab:
     assert len(lab.filed("done")) == 2
     assert not [path for folder in lab.filed("done") for path in folder.glob("REASON.txt")], "it says that what is done has failed"
     assert complete(lab) == ["1.tif", "2.tif", "3.tif", "4.tif", "5.tif"]
+
+
+@pytest.mark.parametrize("odd", ["a link", "a second name"])
+def test_what_is_no_plain_file_is_left_out_and_told_when_a_drop_is_tried_again(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
+    failed = five_with_a_bad_one(lab)
+    elsewhere = tmp_path / "elsewhere.tif"
+    elsewhere.write_bytes(b"of somebody else")
+    if odd == "a link":
+        (failed / "d/p/6.tif").symlink_to(elsewhere)
+    else:
+        os.link(elsewhere, failed / "d/p/6.tif")
+    reopen(lab.layout, instance_of(lab), failed, lab.clock)
+    append = Journal.append
+
+    def torn(self: Journal, records: Iterable[Record], *, sync: bool = True) -> None:
+        """A power cut leaves the first of some records without the last."""
+        fresh = list(records)
+        last = any(record.kind == "claimed" for record in fresh)
+        append(self, fresh[:-1] if last else fresh, sync=sync)
+        if last:
+            raise Crash
+
+    with monkeypatch.context() as power:
+        power.setattr(Journal, "append", torn)
+        lab.life()
+    lab.life()
+    assert lab.claims() == []
+    assert complete(lab) == ["1.tif", "2.tif", "3.tif", "4.tif", "5.tif"]
+    (told,) = [path.read_text() for folder in lab.filed("done") for path in folder.glob("ATTENTION.txt")]
+    assert told.count('"p/6.tif"') == 1
+    assert "It was left out." in told
+    assert os.path.lexists(next(folder for folder in lab.filed("done") if (folder / "ATTENTION.txt").exists()) / "d/p/6.tif")
+
+
+@pytest.mark.parametrize("what", ["refs/sub/plan.csv is gone", "refs/sub/plan.csv", "refs/sub", "refs", "refs/more.csv"])
+def test_a_drop_is_not_tried_again_with_a_link_among_its_attachments(lab: Lab, tmp_path: Path, what: str) -> None:
+    """The importer may read what no user may, and would attach it to their images."""
+    text = SIDECAR + "attachments: [{file: sub/plan.csv}]\n"
+    lab.drop("p.yaml", text, {"p/1-bad.tif": b"cut", "sub/plan.csv": b"plan"})
+    lab.life()
+    (failed,) = lab.filed("failed")
+    (failed / "d/p/1-bad.tif").rename(failed / "d/p/1.tif")
+    elsewhere = tmp_path / "elsewhere/sub"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "plan.csv").write_bytes(b"of somebody else")
+    place = failed / what.partition(" ")[0]
+    if os.path.lexists(place):
+        place.rename(tmp_path / "away")
+    if not what.endswith("gone"):
+        place.symlink_to({"refs": elsewhere.parent, "refs/sub": elsewhere}.get(what, elsewhere / "plan.csv"))
+    with pytest.raises(NotVouched, match="attachment" if what.endswith("gone") else "is a link"):
+        reopen(lab.layout, instance_of(lab), failed, lab.clock)
+    assert failed.is_dir()
+    assert lab.claims() == []
+
+
+def test_a_link_that_takes_an_attachments_place_in_the_last_moment_holds_the_drop(lab: Lab, tmp_path: Path) -> None:
+    text = SIDECAR + "attachments: [{file: plan.csv}]\n"
+    lab.drop("p.yaml", text, {"p/1-bad.tif": b"cut", "plan.csv": b"plan"})
+    lab.life()
+    (failed,) = lab.filed("failed")
+    (failed / "d/p/1-bad.tif").rename(failed / "d/p/1.tif")
+    claim = reopen(lab.layout, instance_of(lab), failed, lab.clock)
+    (claim.path / "refs/plan.csv").unlink()
+    (claim.path / "refs/plan.csv").symlink_to(tmp_path / "elsewhere")
+    lab.life()
+    assert lab.claims() == [claim.path.name]
+    assert journals(lab)[-2:] == ["seal", "failed"]
+    assert complete(lab) == []
+
+
+def test_a_sidecar_is_not_given_back_through_a_link(lab: Lab, tmp_path: Path) -> None:
+    lab.drop("sub/r.yaml", SIDECAR + "tagz: 1\n", {"sub/r.tif": b"r"})
+    lab.life()
+    (failed,) = lab.filed("failed")
+    hidden, sub = tmp_path / "hidden", lab.layout.drop / "jdoe/sub"
+    hidden.mkdir()
+    sub.rename(sub.with_name("away"))
+    sub.symlink_to(hidden)
+    before = sorted(path.name for path in failed.iterdir())
+    with pytest.raises(NotVouched, match="is a link"):
+        give_back(lab.layout, failed, instance_of(lab).journal_key)
+    assert list(hidden.iterdir()) == []
+    assert sorted(path.name for path in failed.iterdir()) == before
+
+
+def test_a_folder_is_not_given_back_through_a_link(lab: Lab, tmp_path: Path) -> None:
+    """Its month belongs to its user, who can put a link to another user's folders in its place."""
+    failed = five_with_a_bad_one(lab)
+    (failed / "d/p/5.tif").rename(tmp_path / "5.tif")
+    hidden = tmp_path / "hidden"
+    failed.parent.rename(hidden)
+    failed.parent.symlink_to(hidden)
+    with pytest.raises(NotVouched, match="is a link"):
+        give_back(lab.layout, failed, instance_of(lab).journal_key)
+    assert [path.name for path in hidden.iterdir()] == [failed.name]
 
 
 def test_a_crash_at_any_effect_of_taking_a_drop_back_loses_nothing(tmp_path: Path) -> None:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from dropbox_import.disk.facts import NotAPlainFile, facts, open_below, read_below, stat_below
+from dropbox_import.disk.facts import (
+    NotAPlainFile,
+    facts,
+    is_folder,
+    is_folder_below,
+    is_there,
+    open_below,
+    paths_in,
+    read_below,
+    stat_below,
+)
 
 
 def test_the_facts_of_a_plain_file(tmp_path: Path) -> None:
@@ -92,3 +103,29 @@ def test_what_is_not_there_is_said_with_its_path(tmp_path: Path) -> None:
 def test_a_link_can_be_looked_at_without_following_it(tmp_path: Path) -> None:
     name = link(tmp_path)
     assert stat_below(tmp_path, name).st_ino == (tmp_path / name).lstat().st_ino
+
+
+def test_a_link_is_there_and_is_no_folder_wherever_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("x")
+    for name, leads in (("to-folder", "folder"), ("to-nothing", "nothing")):
+        (tmp_path / name).symlink_to(leads)
+    found = [path.name for path in paths_in(tmp_path)]
+    assert found == ["file", "folder", "to-folder", "to-nothing"]
+    assert [name for name in (*found, "nothing", "file/x", "nothing/x") if is_there(tmp_path / name)] == found
+    assert [name for name in (*found, "nothing", "file/x") if is_folder(tmp_path / name)] == ["folder"]
+    assert is_folder_below(tmp_path, "folder")
+    assert not is_folder_below(tmp_path, "nothing/x")
+    for name in ("file", "to-folder", "to-folder/x", "to-nothing"):
+        with pytest.raises(NotAPlainFile):
+            is_folder_below(tmp_path, name)
+
+
+def test_what_cannot_be_looked_at_is_not_taken_as_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: str) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    monkeypatch.setattr(os, "lstat", broken)
+    for look in (is_there, is_folder):
+        with pytest.raises(OSError, match="Input/output"):
+            look(tmp_path)

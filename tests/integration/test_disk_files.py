@@ -57,7 +57,7 @@ def test_each_new_folder_is_synced_in_its_parent(tmp_path: Path, told: Told) -> 
 @pytest.mark.parametrize("whole_call", [True, False])
 def test_a_rename_never_overwrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole_call: bool) -> None:
     if not whole_call:
-        monkeypatch.setattr(files, "_rename_noreplace", lambda folder, source, target: False)
+        monkeypatch.setattr(files, "_rename_noreplace", lambda old, new: False)
     one, two, folder = tmp_path / "one", tmp_path / "two", tmp_path / "folder"
     one.write_text("1")
     two.write_text("2")
@@ -84,7 +84,7 @@ def test_a_rename_never_overwrites(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_rename_out_of_a_users_folder_goes_through_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole_call: bool) -> None:
     """Else a user could have another user's file taken, by a link that is put there after the look."""
     if not whole_call:
-        monkeypatch.setattr(files, "_rename_noreplace", lambda folder, source, target: False)
+        monkeypatch.setattr(files, "_rename_noreplace", lambda old, new: False)
     mine, others = tmp_path / "jdoe", tmp_path / "boss"
     (mine / "sub").mkdir(parents=True)
     others.mkdir()
@@ -99,6 +99,72 @@ def test_a_rename_out_of_a_users_folder_goes_through_no_link(tmp_path: Path, mon
     (mine / "more").write_text("x")
     with pytest.raises(FileExistsError):
         files.rename(mine / "more", tmp_path / "taken", base=mine)
+
+
+@pytest.mark.parametrize("whole_call", [True, False])
+def test_a_rename_into_a_users_folder_goes_through_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole_call: bool) -> None:
+    """Else a user could have files put where only the service account may write."""
+    if not whole_call:
+        monkeypatch.setattr(files, "_rename_noreplace", lambda old, new: False)
+    mine, others = tmp_path / "jdoe", tmp_path / "boss"
+    (mine / "sub").mkdir(parents=True)
+    others.mkdir()
+    (mine / "way").symlink_to(others)
+    (tmp_path / "own").write_text("own")
+    with pytest.raises(NotAPlainFile):
+        files.rename(tmp_path / "own", mine / "way" / "own", into=mine)
+    assert list(others.iterdir()) == []
+    files.rename(tmp_path / "own", mine / "sub" / "own", into=mine)
+    (tmp_path / "more").write_text("x")
+    with pytest.raises(FileExistsError) as told:
+        files.rename(tmp_path / "more", mine / "sub" / "own", into=mine)
+    assert (told.value.filename, told.value.filename2) == (str(tmp_path / "more"), str(mine / "sub" / "own"))
+    assert (mine / "sub" / "own").read_text() == "own"
+
+
+def test_folders_are_made_and_removed_below_a_base_alone_and_through_no_link(tmp_path: Path) -> None:
+    mine, others = tmp_path / "jdoe", tmp_path / "boss"
+    (others / "empty").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError):
+        files.make_dirs(mine / "a" / "b", base=mine)
+    assert not mine.exists()
+    mine.mkdir()
+    (mine / "way").symlink_to(others)
+    before = os.umask(0o077)
+    try:
+        files.make_dirs(mine / "a" / "b", 0o755, base=mine)
+    finally:
+        os.umask(before)
+    assert (mode(mine / "a"), mode(mine / "a" / "b")) == (0o755, 0o755)
+    files.make_dirs(mine, base=mine)
+    for path in (mine / "way", mine / "way" / "x", mine / "way" / "empty" / "x"):
+        with pytest.raises(NotAPlainFile):
+            files.make_dirs(path, base=mine)
+    (others / "file").write_text("x")
+    with pytest.raises(NotAPlainFile):
+        files.remove_dir(mine / "way" / "empty", base=mine)
+    with pytest.raises(NotAPlainFile):
+        files.remove_file(mine / "way" / "file", base=mine)
+    assert sorted(path.name for path in others.iterdir()) == ["empty", "file"]
+    files.remove_dir(mine / "a" / "b", base=mine)
+    assert list((mine / "a").iterdir()) == []
+
+
+def test_a_new_folder_that_is_swapped_for_a_link_gives_no_mode_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, secret = tmp_path / "jdoe", tmp_path / "secret"
+    mine.mkdir()
+    secret.mkdir(0o700)
+    mkdir = os.mkdir
+
+    def swapped(path: str, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        mkdir(path, mode, dir_fd=dir_fd)
+        (mine / "new").rename(mine / "away")
+        (mine / "new").symlink_to(secret)
+
+    monkeypatch.setattr(os, "mkdir", swapped)
+    with pytest.raises(OSError):  # noqa: PT011 - ELOOP or ENOTDIR, as the system likes
+        files.make_dir(mine / "new", 0o755, base=mine)
+    assert mode(secret) == 0o700
 
 
 def test_names_that_are_not_utf8_can_be_moved(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import os
 import stat
 from pathlib import Path
 
+import pytest
+
 from dropbox_import.disk import seal
 from tests.conftest import NOBODY, Unprivileged
 
@@ -95,3 +97,30 @@ def test_without_rights_it_closes_what_it_may(unprivileged: Unprivileged) -> Non
     assert (sealed["run"], sealed["run/deep/b.sh"]) == (0o700, 0o700)
     assert sealed["run/a.tif"] == (0o444 if os.getuid() == 0 else 0o600)
     assert stat.S_IMODE((top / "run" / "deep").stat().st_mode) == 0o555
+
+
+def test_what_its_user_had_closed_to_us_comes_back_too(unprivileged: Unprivileged) -> None:
+    source = tree(unprivileged.folder / "closed")
+    (source / "run" / "a.tif").chmod(0)
+    top = unprivileged.give(source)
+    code = f"from pathlib import Path; from dropbox_import.disk import seal; top = Path({str(top)!r}); "
+    done = unprivileged.run([unprivileged.python, "-c", code + "old = seal.look(top); seal.seal(top); seal.restore(top, old)"])
+    assert done.returncode == 0, done.stderr
+    assert modes(top)["run/a.tif"] == 0
+
+
+def test_a_mode_that_was_given_back_is_synced_after_the_last_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    top = tree(tmp_path)
+    before, old = modes(top), seal.look(top)
+    seal.seal(top)
+    seen: list[tuple[int, dict[str, int]]] = []
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        seen.append((os.fstat(fd).st_ino, modes(top)))
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    seal.restore(top, old)
+    assert {number for number, _ in seen} == {path.stat().st_ino for path in (top, *top.rglob("*"))}
+    assert all(then == before for _, then in seen)

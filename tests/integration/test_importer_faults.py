@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from dropbox_import.errors import DiskFull, DropboxImportError, OutcomeUnknown, ServerUnavailable
 from dropbox_import.importer.errors import effect_of
 from tests.contract.driver import Driver, Import, a_tiff
+from tests.contract.foreign import omero
 from tests.contract.omero_world import Server, stand_in
 
 
@@ -32,10 +34,11 @@ def one(server: Server, tmp_path: Path) -> Iterator[Import]:
     _faults(server)
 
 
-def _faults(server: Server, *rules: dict[str, Any]) -> None:
+def _faults(server: Server, *rules: dict[str, Any], **settings: float) -> None:
     assert server.folder is not None
     new = server.folder / "faults.new"
-    new.write_text(json.dumps({"rules": [{"id": f"{index}-{rule}", **rule} for index, rule in enumerate(rules)]}))
+    wanted = [{"id": f"{index}-{rule}", **rule} for index, rule in enumerate(rules)]
+    new.write_text(json.dumps({"rules": wanted, "settings": settings}))
     new.replace(server.folder / "faults.json")
 
 
@@ -139,3 +142,35 @@ def test_a_connection_lost_at_the_door_is_no_bug_of_ours(server: Server, one: Im
     assert lost.value.kind == "connection-lost"
     _faults(server)
     one.driver.do(command, **given)
+
+
+@pytest.mark.parametrize(("side", "doubtful"), [(300, False), (4000, True)])
+def test_a_person_who_looks_at_half_done_images_does_not_finish_them(
+    server: Server, one: Import, tmp_path: Path, side: int, doubtful: bool
+) -> None:
+    """OMERO notes a thumbnail to be made for whoever looks, also if there is nothing to be seen yet."""
+    name = f"a&sizeX={side}&sizeY={side}.fake"
+    (tmp_path / name).touch()
+    slow = Import(one.driver, one.session, tmp_path, [name])
+    _faults(server, import_seconds=6)
+    slow.begin()
+    slow.sent = slow.send()
+    slow.commit()
+    end = time.monotonic() + 20
+    while not (half := slow.look_up()[0])["images"]:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert (half["complete"], half["doubtful"]) == (False, doubtful)
+    other = one.driver.open("alice")
+    held = one.driver.held(other)
+    ((pixels,),) = held.ask("select px.id from Pixels px where px.image.fileset.id=:f", f=slow.fileset)
+    thumbnail = omero.model.ThumbnailI()
+    thumbnail.pixels, thumbnail.mimeType = omero.model.PixelsI(pixels, False), omero.rtypes.rstring("image/jpeg")
+    thumbnail.sizeX = thumbnail.sizeY = omero.rtypes.rint(96)
+    held.update().saveObject(thumbnail)
+    looked = slow.look_up()[0]
+    assert (looked["complete"], looked["doubtful"]) == (False, doubtful)
+    _faults(server)
+    assert slow.wait()["state"] == "done"
+    done = slow.look_up()[0]
+    assert (done["complete"], done["doubtful"]) == (True, False)

@@ -249,6 +249,11 @@ def test_a_sidecar_that_was_called_like_one_of_our_files(desk: Desk) -> None:
     assert [one.path for one in desk.only().members] == ["result.tif"]
 
 
+def test_a_sidecar_that_was_called_so_in_other_letters(desk: Desk) -> None:
+    put_back(desk, "Result.tif", name="sidecar-Result.yaml", result=RESULT + "dropped: jdoe/Result.yaml\n")
+    assert [one.path for one in desk.only().members] == ["Result.tif"]
+
+
 def test_nobody_elses_pattern_takes_what_is_in_it(desk: Desk) -> None:
     put_back(desk, "plate.tif")
     desk.save("all.yaml", T + 'files: {include: ["**/*.tif"]}\n')

@@ -46,9 +46,19 @@ def test_a_sidecar_with_a_mistake_is_filed_by_itself(desk: Desk, text: str | byt
     assert (desk.home / "cells.tif").exists()
 
 
-def test_a_huge_sidecar_is_refused_and_hashed_whole(desk: Desk) -> None:
-    desk.save("cells.yaml", T + "# " + "x" * 10_000_000)
-    assert "cells.yaml" in desk.refusal()
+def test_a_huge_sidecar_is_refused_and_not_read_to_its_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.truncate(desk.save("cells.yaml", T), 100 << 30)
+    read, counts = os.read, [0]
+
+    def counted(fd: int, size: int) -> bytes:
+        counts[0] += size
+        assert counts[0] < 20 << 20
+        return read(fd, size)
+
+    monkeypatch.setattr(os, "read", counted)
+    candidate = desk.only()
+    assert (candidate.sidecar.size, candidate.sidecar_sha256, candidate.request) == (100 << 30, "", None)
+    assert "too large" in str(candidate.mistakes[0])
 
 
 def test_a_half_written_sidecar_is_not_judged_while_it_changes(desk: Desk) -> None:

@@ -201,6 +201,7 @@ def test_the_reason_of_a_part_that_fails_again_still_says_that_it_is_a_part(tmp_
     assert "The other images of this drop are in OMERO" in after
 
 
+@pytest.mark.timeout(600 if ALL else 120)
 @pytest.mark.parametrize("badly", BADLY)
 def test_retry_with_the_daemon_ended_at_any_point(tmp_path: Path, badly: str) -> None:
     def tried(folder: Path) -> Five:
@@ -224,6 +225,7 @@ def test_retry_with_the_daemon_ended_at_any_point(tmp_path: Path, badly: str) ->
                 pass
             finally:
                 observe.set_observer(None)
+            assert five.lab.effects >= point, "it did not come to this effect"
             five.lab.start()
             five.work(200)  # a start that may have left us or not is watched for a minute, and then fenced off
             five.check(5)

@@ -91,3 +91,23 @@ def test_a_commit_that_the_importer_gives_up_waiting_for(tmp_path: Path) -> None
         assert lab.server.is_open(session), "stuck: the session was lost"
         time_passes(lab, 120)
         judge(lab, session)
+
+
+def test_a_start_that_omero_gave_up_in_its_queue_is_fenced_off_and_begun_anew(tmp_path: Path) -> None:
+    """OMERO had taken it, and would never say more: it was polled for ever, and its session was kept for it."""
+    with tally.counted(KIND, "given up by OMERO"):
+        lab = Lab(tmp_path, queued=True)
+        held = one_commits(lab)
+        session = int(held.command.args["session"])
+        held.on_reply(lab.workers._outcome(held, random.Random(4), 0.0))
+        (waiting,) = lab.server.filesets.values()
+        waiting.committed, waiting.images = False, 0  # as far as anybody is told: there is no handle
+        time_passes(lab, PATIENCE - 60)
+        assert list(lab.server.filesets) == [waiting.number], "given up while OMERO might still begin it"
+        assert lab.server.is_open(session)
+        time_passes(lab, 600)
+        assert not lab.server.is_open(session), "stuck: asked for ever"
+        assert lab.calm(random.Random(3)), "stuck"
+        lab.check(1)
+        assert [one.meta["attempt"] for one in lab.server.filesets.values()] == [2]
+        assert not lab.filed("failed")

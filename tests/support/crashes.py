@@ -13,7 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -24,11 +24,13 @@ from dropbox_import.intake import scan
 from dropbox_import.settings.model import Notify
 from dropbox_import.spool import journal, layout
 from dropbox_import.workers.protocol import Command
-from tests.support import promises
+from tests.support.belongings import give_away, not_given_back, still_open
+from tests.support.diskwatch import watched
 from tests.support.lab import Lab
-from tests.support.modeldisk import ModelDisk, Tree, likeness, make_real
+from tests.support.modeldisk import ModelDisk
 from tests.support.scripted import CHANGES, ScriptedWorkers
 from tests.support.scripted_server import Server
+from tests.support.trees import Modes, Tree, likeness, make_real
 
 Story = tuple[tuple[str, str, int], ...]  # kind, key and attempt of each record of a journal
 
@@ -73,9 +75,11 @@ class State:
     server: bytes
     synced: dict[str, Story] = field(default_factory=dict)
     log: int = 0
+    modes: Modes = field(default_factory=dict)
+    bare: bool = False  # left by a power cut on a disk that keeps only what POSIX says
 
     def likeness(self) -> bytes:
-        return likeness(self.tree, _server_likeness(self.server))
+        return likeness(self.tree, self.modes, _server_likeness(self.server))
 
 
 def _server_likeness(packed: bytes) -> str:
@@ -104,21 +108,27 @@ class Stage:
     def __init__(self, folder: Path, case: Case) -> None:
         self.folder = folder
         self.case = case
-        self.user_bytes: Counter[bytes] = Counter()
         self.pause = 0.0  # seconds that a drop of this stage is left alone
+        self.breaks = ""  # in a life: the sync that fails
+        self.unsynced: tuple[str, ...] = ()  # in a life: what users wrote a moment before, by path
+        self.opened: list[str] = []  # what was not closed to users though it was at work
         self.disk = ModelDisk(folder)
-        lab = self._fresh()
-        for drop in (case.drop, *case.also):
-            lab.drop(*drop)
-        self.user_bytes = lab.user_bytes
-        self.first = State(ModelDisk.of(folder).now(), pack(lab.server))
+        for path in folder.iterdir():
+            shutil.rmtree(path)
+        lab = self.before()
+        self.user_bytes: Counter[bytes] = lab.user_bytes
+        disk = ModelDisk.of(folder)
+        self.first = State(disk.now(), pack(lab.server), modes=disk.modes_now())
 
-    def _fresh(self) -> Lab:
-        for path in self.folder.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+    def before(self) -> Lab:
+        """What there is when the daemon starts."""
+        lab = self._lab()
+        for drop in (self.case.drop, *self.case.also):
+            lab.drop(*drop)
+        give_away(lab)
+        return lab
+
+    def _lab(self) -> Lab:
         lab = Lab(self.folder, notify=self.case.notify)
         if self.case.notify is not None:
             lab.server.mail.boxes, lab.server.mail.addresses = lab.boxes, {"jdoe": "jdoe@example.org"}
@@ -134,13 +144,14 @@ class Stage:
         fresh = was[0] + b" again"
         self.user_bytes = self.user_bytes - Counter([was[0]]) + Counter([fresh])
         self.pause = 40.0
-        self.first = State({**state.tree, path: (fresh, was[1] + 10**9)}, state.server, {})
+        self.first = replace(state, tree={**state.tree, path: (fresh, was[1] + 10**9)}, synced={})
 
     def set_up(self, state: State) -> Lab:
         for path in self.folder.iterdir():
             shutil.rmtree(path)
-        make_real(self.folder, state.tree)
-        lab = Lab(self.folder, notify=self.case.notify)
+        make_real(self.folder, state.tree, state.modes)
+        journal._unsure.clear()  # a new process
+        lab = self._lab()
         lab.user_bytes = self.user_bytes
         lab.server = pickle.loads(state.server)
         lab.clock = lab.server.clock
@@ -156,9 +167,14 @@ class Stage:
         """
         lab = self.set_up(state)
         self.disk = disk = ModelDisk.of(self.folder)
+        for path in self.unsynced:
+            disk.unsynced(path)
 
         last: tuple[State, int] | None = None
         before = (-1, -1)
+
+        def left(synced: dict[str, Story]) -> State:
+            return State(disk.now(), pack(lab.server), synced, len(disk.log), disk.modes_now())
 
         def observer(when: str, what: str, path: Path) -> None:
             nonlocal last, before
@@ -171,27 +187,31 @@ class Stage:
             synced = self._synced(disk)
             cut = [drop for drop, one in synced.items() if one[: len(state.synced.get(drop, ()))] != state.synced.get(drop, ())]
             assert not cut, f"what was synced of the journals of {cut} is not readable any more"
-            last = State(disk.now(), pack(lab.server), {**state.synced, **synced}, len(disk.log)), 1
+            last = left({**state.synced, **synced}), 1
 
         def before_command(workers: ScriptedWorkers, command: Command) -> None:
             """The daemon ends while this command is inside the server, which does it later all the same."""
             if command.do in CHANGES and command.do != "open_session":
                 workers._leave_behind(command)
-                visit(State(disk.now(), pack(lab.server), {**state.synced, **self._synced(disk)}, len(disk.log)), 0)
+                visit(left({**state.synced, **self._synced(disk)}), 0)
                 lab.server.late.pop()
 
-        with disk.watch(), told_before_each_command(before_command if late else None):
+        with watched(disk, self.breaks), told_before_each_command(before_command if late else None):
             observe.set_observer(observer)
             try:
-                lab.start()
-                self._turns(lab)
+                self.start(lab)
+                self.turns(lab)
             finally:
                 observe.set_observer(None)
         if last is not None:
             visit(*last)
         return lab
 
-    def _turns(self, lab: Lab) -> None:
+    def start(self, lab: Lab) -> None:
+        lab.start()
+
+    def turns(self, lab: Lab) -> None:
+        """Run to rest."""
         lab.turns()
         if self.pause:
             lab.clock.forward(self.pause)
@@ -201,43 +221,62 @@ class Stage:
     def _synced(disk: ModelDisk) -> dict[str, Story]:
         """What the journals have on the disk for good."""
         found: dict[str, Story] = {}
-        for path, content in sorted(disk.synced().items()):
+        safe = disk.synced()
+        newest: dict[str, str] = {}
+        for path in sorted(disk.paths(), key=lambda one: (len(one), one)):
             folder, _, name = path.rpartition("/")
-            if name.startswith("journal") and (drop := layout_id(folder.rpartition("/")[2])):
-                records = journal.read(content)[0]
-                found[named(drop, records)] = story(records)
+            if name.startswith("journal") and layout_id(folder.rpartition("/")[2]):
+                newest[folder] = path
+        for folder, path in newest.items():
+            if path in safe:
+                records = journal.read(safe[path])[0]
+                found[named(layout_id(folder.rpartition("/")[2]), records)] = story(records)
         return found
 
     def rest(self, state: State, *, land_at: int = 0) -> Lab:
         """From this state to rest, as quickly as it goes; what is still inside the server lands before that command of the new life."""
         lab = self.set_up(state)
         commands = 0
+        self.opened = []
 
         def before_command(workers: ScriptedWorkers, command: Command) -> None:
             nonlocal commands
             commands += 1
+            if command.do in ("begin", "send", "commit", "annotate"):
+                self.opened += still_open(lab.layout.instance(lab.shared.instance.name) / command.drop, inside=not state.bare)
             if commands == land_at:
                 lab.server.land()
 
-        with told_before_each_command(before_command if land_at else None):
-            lab.start()
-            self._turns(lab)
+        with told_before_each_command(before_command):
+            self.start(lab)
+            self.turns(lab)
         if land_at and lab.server.late:
             lab.server.land()
-            lab.turns()
+            self.turns(lab)
         return lab
 
     def check(self, lab: Lab, synced: dict[str, Story]) -> None:
         lab.check(self.case.imported, sidecar_copies=self.case.copies)
-        told = [one for one in promises.at_rest(lab) if "kept open" not in one]  # nobody looks after idle sessions in such a short life
-        told += [f"{what} was made {count} times" for what, count in Counter(lab.server.made).items() if count > 1]
-        told += unreadable(self.folder, synced) + _half_written(self.folder)
-        told += [
-            f"the journal of {path.name} is not vouched for"
-            for path in (*lab.filed("done"), *lab.filed("failed"))
-            if not _vouched(lab, path)
-        ]
+        told = [f"{what} was made {count} times" for what, count in Counter(lab.server.made).items() if count > 1]
+        told += self.torn(synced)
         assert not told, "\n".join(told)
+
+    def torn(self, synced: dict[str, Story]) -> list[str]:
+        """Which files of ours are not whole."""
+        return unreadable(self.folder, synced) + _half_written(self.folder)
+
+    def judge(self, lab: Lab, synced: dict[str, Story]) -> None:
+        """`check`, and whose the files were on the way, and are at its end."""
+        self.check(lab, synced)
+        told = [*self.opened, *not_given_back(lab, self.user_bytes)]
+        assert not told, "\n".join(told)
+
+
+def later(lab: Lab) -> None:
+    """Some minutes after all is at rest: sessions that nobody needs are ended by then."""
+    for _ in range(4):
+        lab.clock.forward(60.0)
+        lab.keeper.tend()
 
 
 def stories(root: Path) -> dict[str, list[Story]]:
@@ -266,10 +305,6 @@ def _half_written(root: Path) -> list[str]:
         if not text.endswith(b"\n") or b"\0" in text:
             found.append(f"the report {path.name} is not whole")
     return found
-
-
-def _vouched(lab: Lab, folder: Path) -> bool:
-    return journal.vouched(journal.read_newest(folder), lab.daemons[0].identity().journal_key)
 
 
 def story(records: tuple[journal.Record, ...]) -> Story:

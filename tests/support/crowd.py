@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from dropbox_import.daemon.shared import Happening
-from dropbox_import.disk import observe
+from dropbox_import.disk import files, observe
 from dropbox_import.intake import Intake, Scan
 from dropbox_import.settings import Settings
 from tests.support.clocks import HandClock
@@ -38,12 +38,16 @@ REST_TURNS = 40  # without anything to do before a process asks whether that was
 
 @dataclass(frozen=True)
 class Part:
-    """What one process is told. `stumble`: how often it is held up for a moment at an effect on the disk."""
+    """What one process is told. `stumble`: how often it is held up for a moment at an effect on the disk.
+
+    `share`: nothing can be renamed in one call that refuses an existing target, as on NFS and SMB.
+    """
 
     settings: Settings
     seed: int
     shuffled: bool
     stumble: float
+    share: bool
 
 
 @dataclass
@@ -63,12 +67,13 @@ class One:
 class Crowd:
     """Runs processes on the boxes of a lab whose server serves them all, one command after the other."""
 
-    def __init__(self, lab: Lab, *, stumble: float = 0.02) -> None:
+    def __init__(self, lab: Lab, *, stumble: float = 0.02, share: bool = False) -> None:
         self.lab = lab
         self.ones: list[One] = []
         self.ending = False
         self.trouble: list[str] = []
         self._stumble = stumble
+        self._share = share
         self._selector = selectors.DefaultSelector()
         self._thread: threading.Thread | None = None
         self._on_command: Callable[[One, str], None] = lambda one, do: None
@@ -76,7 +81,7 @@ class Crowd:
     def start(self) -> None:
         for number, daemon in enumerate(self.lab.daemons):
             daemon.identity()
-            part = Part(daemon.settings, number + 1, number % 2 == 1, self._stumble)
+            part = Part(daemon.settings, number + 1, number % 2 == 1, self._stumble, self._share)
             mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             for end in (mine, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * MOST)
@@ -178,8 +183,8 @@ class Crowd:
 
 
 @contextmanager
-def crowd(lab: Lab, *, stumble: float = 0.02) -> Iterator[Crowd]:
-    found = Crowd(lab, stumble=stumble)
+def crowd(lab: Lab, *, stumble: float = 0.02, share: bool = False) -> Iterator[Crowd]:
+    found = Crowd(lab, stumble=stumble, share=share)
     try:
         found.start()
         yield found
@@ -200,6 +205,23 @@ class _Shuffled(Intake):
         return replace(found, ready=tuple(self.rng.sample(found.ready, len(found.ready))))
 
 
+def rename_as_on_a_share(happened: Counter[str], stumble: Callable[[], None]) -> None:
+    """From now on a look at the target and a plain rename, which others can get in between."""
+    really = files._has_name
+
+    def cannot(old: files.Reached, new: files.Reached) -> bool:
+        happened["renamed as on a share"] += 1
+        return False
+
+    def looked(name: str, folder: int | None) -> bool:
+        found = really(name, folder)
+        stumble()
+        return found
+
+    files._rename_noreplace = cannot
+    files._has_name = looked
+
+
 def work(part: Part, line: socket.socket) -> None:
     clock = HandClock()
     clock._random = random.Random(f"bits {part.seed} {os.getpid()} {time.time_ns()}")
@@ -209,11 +231,13 @@ def work(part: Part, line: socket.socket) -> None:
         line.send(pickle.dumps((what, about, clock.seconds)))
         return pickle.loads(line.recv(MOST))
 
-    def stumble(when: str, what: str, path: Path) -> None:
+    def stumble(*_: object) -> None:
         if rng.random() < part.stumble:
             time.sleep(rng.random() * 0.002)
 
     happened: Counter[str] = Counter()
+    if part.share:
+        rename_as_on_a_share(happened, stumble)
 
     def tell(happening: Happening) -> None:
         happened[happening.what] += 1

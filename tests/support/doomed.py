@@ -6,6 +6,7 @@ announces has not happened. "before:KIND": what it tells has happened, and is no
 the last record. HURRY=1 makes a wait of a minute one of two seconds. LIMITS, in JSON, shortens what calls may take: `client` names the
 importer's own time-outs, `worker` the limits after which the daemon ends a worker.
 HUNG_AFTER: seconds after which a box counts as hung. BEAT: seconds between two heartbeats. `stop:after:begin` is a SIGSTOP of the daemon.
+From SIGUSR1 on a session that nobody needs is ended at once, and not after 90 seconds.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 import psutil
 
 from dropbox_import.cli import main
-from dropbox_import.daemon import box, replies, service, troubles
+from dropbox_import.daemon import box, keeper, replies, service, troubles
 from dropbox_import.settings import Settings
 from dropbox_import.spool import steps
 from dropbox_import.spool.journal import Journal, Record
@@ -82,4 +83,6 @@ if __name__ == "__main__":
         box.HEARTBEAT_SECONDS = float(seconds)
     if seconds := os.environ.get("HUNG_AFTER"):
         troubles.AFTER = float(seconds)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGUSR1, lambda *_: setattr(keeper, "_SESSION_IDLE", -1.0))
     main()

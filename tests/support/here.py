@@ -12,7 +12,7 @@ from functools import cache
 
 import pytest
 
-from tests.support import tally
+from tests.support import kinds, tally
 
 
 @cache
@@ -59,9 +59,9 @@ else:
 
 
 NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
-    "needs_root": (is_root, "they need root"),
-    "needs_strace": (has_strace, "they need strace that may trace"),
-    "needs_fuse": (has_fuse, "they need root, /dev/fuse and the right to mount"),
+    "needs_root": (is_root, kinds.ROOT),
+    "needs_strace": (has_strace, kinds.STRACE),
+    "needs_fuse": (has_fuse, kinds.FUSE),
 }
 
 

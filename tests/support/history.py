@@ -177,7 +177,7 @@ class History(RuleBasedStateMachine):
             self._finish_orders()
             rested = self.lab.calm(random.Random(1), dead=dead)
             self.the_promises_are_kept()
-            told = promises.at_rest(self.lab, self.people.late, self.retried)
+            told = promises.at_rest(self.lab, self.people.late)
             unrest = [] if rested else ["never at rest", *self.lab.unrest()]
             assert not unrest and not told, "\n".join([*unrest, *told])
         finally:

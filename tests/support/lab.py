@@ -22,16 +22,10 @@ from dropbox_import.settings.model import Notify
 from dropbox_import.spool import layout
 from dropbox_import.spool.adopt import adopt
 from dropbox_import.spool.layout import Layout, create_box
+from tests.support import promises
 from tests.support.clocks import HandClock
 from tests.support.lab_daemon import Daemon
 from tests.support.scripted import ScriptedWorkers, Server
-
-OURS = {layout.JOURNAL, layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION, layout.MARKER}
-
-
-def is_ours(name: str) -> bool:
-    """Whether a file of that name is one that we write, and no user's."""
-    return name in OURS or name.startswith(("journal", "."))
 
 
 class Crash(BaseException):
@@ -61,6 +55,7 @@ class Lab:
         self.clock = HandClock()
         self.server = Server(self.clock)
         self.boxes = [folder / ("box" if number == 0 else f"box{number + 1}") for number in range(boxes)]
+        self.server.boxes = self.boxes
         patience = WaitForFiles(refuse_after=refuse_after)
         interval = 3.0 if queued else 1.0
         set_up = [
@@ -272,11 +267,14 @@ class Lab:
     def filed(self, state: str) -> list[Path]:
         return sorted(path for box in self.boxes for path in (box / state).glob("*/*/*") if path.is_dir())
 
-    def check(self, imported: int, *, sidecar_copies: int = 0) -> None:
-        """Nothing lost, nothing twice, nothing stuck, nothing left behind on the server."""
+    def check(self, imported: int, *, sidecar_copies: int = 0, forgotten: Collection[str] = ()) -> None:
+        """Nothing lost, nothing twice, nothing stuck, nothing left behind on the server, nobody told what is not so.
+
+        `forgotten`: drops whose journals were damaged.
+        """
         assert self.claims() == [], "stuck in inprogress/"
         everything = [path for box in self.boxes for path in self.files_below(box)]
-        found = Counter(path.read_bytes() for path in everything if path.name not in OURS and "outbox" not in path.parts)
+        found = Counter(path.read_bytes() for path in everything if path.name not in promises.OURS and "outbox" not in path.parts)
         kept = {data: found[data] for data in self.user_bytes}
         lost = {data: count for data, count in self.user_bytes.items() if found[data] < count}
         assert not lost, f"lost: {lost}"
@@ -285,6 +283,32 @@ class Lab:
         complete = Counter(path for one in self.server.complete() for path in one.paths)
         assert all(count == 1 for count in complete.values()), f"imported twice: {complete}"
         assert sum(complete.values()) == imported, f"imported: {complete}"
-        dead = [one for one in self.server.filesets.values() if not one.images]
-        assert not dead, f"left on the server: {dead}"
-        assert not self.server.broken, self.server.broken
+        self.end_sessions()
+        told = [*self.server.broken, *promises.at_rest(self, forgotten=forgotten)]
+        told += [*promises.left_open(self), *promises.told_of_nothing(self)]
+        if not told and promises.never_told_of(self):
+            for daemon in self.daemons:
+                if daemon.running:
+                    daemon.start()
+            self.end_sessions()
+            told = promises.never_told_of(self)
+        assert not told, "\n".join(told)
+
+    def end_sessions(self) -> None:
+        """Time goes by without work, and each daemon that runs ends the sessions that nobody needs. Where none runs, all are started."""
+        if not any(daemon.running for daemon in self.daemons):
+            self.start()
+        self.clock.forward(100.0)
+        for _ in range(3):
+            for daemon in self.daemons:
+                daemon.tend()
+            self.clock.forward(1.0)
+
+
+def refused_after(lab: Lab, point: int, errors: int, number: int) -> int:
+    """Some turns of a daemon to which the disk refuses so many effects, from that one on; returns how many there were."""
+    lab.start()
+    lab.fail_after(point, errors, number)
+    lab.turns(60)
+    observe.set_observer(None)
+    return lab.effects

@@ -81,6 +81,16 @@ class Daemon:
         self.workers.abandon(rng)
         self.runners, self.stopped = [], False
 
+    def tend(self) -> None:
+        """A look at the sessions, once all claims are known; what that sends is done."""
+        if self.awake:
+            for runner in self.runners:
+                if self.queued or not runner.loaded:
+                    runner.turn(0)
+            self.keeper.tend()
+            while self.queued and self.workers.deliver(random.Random(1)):
+                pass
+
     def gather(self, rng: random.Random, role: str, most: int) -> None:
         """Go on until that many commands of a role are in flight beside each other, as far as they come together."""
         for _ in range(20):

@@ -14,8 +14,8 @@ ONE = "target: {dataset: HeLa}\n"
 class Office:
     """A lab with the order desk of its first daemon: `leave` an order, let them `work`, read the answer."""
 
-    def __init__(self, folder: Path, *, hosts: int = 1) -> None:
-        self.lab = Lab(folder, hosts=hosts)
+    def __init__(self, folder: Path, *, hosts: int = 1, lab: Lab | None = None) -> None:
+        self.lab = lab or Lab(folder, hosts=hosts)
         self.number = 0
 
     @property

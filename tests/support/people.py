@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dropbox_import.spool import layout
-from tests.support.lab import Lab, is_ours
+from tests.support.lab import Lab
+from tests.support.promises import is_ours
 
 TEXT = "target: {dataset: HeLa}\n"
 KINDS = ("one", "several", "partly", "again", "refused", "tagged", "same", "attached", "sidecar-first")

@@ -5,17 +5,25 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from dropbox_import.spool import layout
-from tests.support.lab import Lab, is_ours
+from dropbox_import.plain import to_plain
+from dropbox_import.spool import journal, layout
+from tests.support.said import ID, Filed, badly_told, disagreements, messages_in, read_all
 from tests.support.scripted_server import Stored
 
-_ID = len("20261122-093912-k7f3q2mzt4")
+if TYPE_CHECKING:
+    from tests.support.lab import Lab
+    from tests.support.lab_daemon import Daemon
+
+OURS = {layout.JOURNAL, layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION, layout.MARKER}
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file of that name is one that we write, and no user's."""
+    return name in OURS or name.startswith(("journal", "."))
 
 
 def always(lab: Lab, places: list[Path]) -> list[str]:
@@ -42,35 +50,84 @@ def _bytes_of_users(place: Path) -> Iterator[bytes]:
                     yield file.read()
 
 
-def at_rest(lab: Lab, late: Collection[bytes] = (), retried: Collection[str] = ()) -> list[str]:
-    """`late`: contents that nobody can have noticed. `retried`: drops that may have had several outcomes."""
+def at_rest(lab: Lab, late: Collection[bytes] = (), forgotten: Collection[str] = ()) -> list[str]:
+    """`late`: contents that nobody can have noticed. `forgotten`: drops whose journal was damaged; another outcome may be told too."""
     told = []
-    aside = {path.name[:_ID] for box in lab.boxes for path in (box / "discarded").glob("*")}
+    aside = {path.name[:ID] for box in lab.boxes for path in (box / "discarded").glob("*")}
     for claim in lab.claims():
         told.append(f"stuck in inprogress/: {claim} ({_why(lab, claim)})")
     for one in lab.server.filesets.values():
         if not lab.server.is_complete(one) and one.meta["drop"] not in aside:
             told.append(f"left on the server: {one}")
-    messages = [path.name for box in lab.boxes for path in (box / "inprogress").glob("*/outbox/*.json")]
-    for folder in lab.filed("done"):
-        said = _said(folder)
-        told += [*_done(lab, folder, said, late), *_unsaid(messages, said, retried, "done", "partly")]
-    for folder in lab.filed("failed"):
-        said = _said(folder)
-        told += [*_failed(lab, folder, said), *_unsaid(messages, said, retried, "failed", "partly")]
+    filed = read_all([(folder, where) for where in ("done", "failed") for folder in lab.filed(where)], told)
+    for each in filed:
+        told += disagreements(each, each.folder.parents[3])
+        told += _done(lab, each, late) if each.where == "done" else _failed(lab, each)
+    now = {(each.id, each.event) for each in filed}
+    told += badly_told(filed, [one for one in messages(lab) if one[0][:ID] not in forgotten or (one[0][:ID], one[1]["event"]) in now])
     running = [daemon for daemon in lab.daemons if daemon.running]
+    told += [f"the journal of {each.folder.name} is not vouched for" for each in filed if not _vouched(lab, each)]
     idle = [one for daemon in running for one in daemon.shared.book.idle(frozenset(), 150.0, joinable=True)]
     return [*told, *(f"the session {one.number} of {one.owner} is kept open for nothing ({one.state})" for one in idle)]
+
+
+def messages(lab: Lab) -> list[tuple[str, dict[str, Any]]]:
+    """Every message that was written: those that nobody was told of yet, and those of letters that people have got."""
+    waiting = messages_in(outbox for box in lab.boxes for outbox in (box / "inprogress").glob("*/outbox"))
+    letters = {message.name: to_plain(message) for letter in lab.server.mail.got for message in letter.messages}
+    return [*waiting, *((name, content) for name, content in letters.items() if name not in dict(waiting))]
+
+
+def left_open(lab: Lab) -> list[str]:
+    """Sessions that are open when everything is over, but for those that end after ten idle minutes, or by the next daemon.
+
+    The daemon that knows it does not run. Or nothing was ever done in it, because its opener ended before it could tell of it.
+    """
+    kept = _sessions_on_the_disk(lab)
+    told = []
+    for one in lab.server.sessions.values():
+        host = kept.get(one.number)
+        of_the_dead = host is not None and not host.running
+        never_told = not one.needed and (host is None or one.number not in host.shared.book.states())
+        if not one.closed and not of_the_dead and not never_told:
+            told.append(f"left behind: the session {one.number} of {one.owner} is open, {'and' if host else 'but not'} known on the disk")
+    return told
+
+
+def never_told_of(lab: Lab) -> list[str]:
+    """Sessions whose opener wrote down the secret and ended before it could tell its daemon: the next daemon must end them."""
+    open_now = {one.number for one in lab.server.sessions.values() if not one.closed}
+    running = [number for number, host in _sessions_on_the_disk(lab).items() if host.running]
+    return [f"left behind: the session {number} is known on the disk and open" for number in running if number in open_now]
+
+
+def _sessions_on_the_disk(lab: Lab) -> dict[int, Daemon]:
+    return {int(path.stem): daemon for daemon in lab.daemons for path in (daemon.settings.state_dir / "sessions").glob("[0-9]*.json")}
+
+
+def told_of_nothing(lab: Lab) -> list[str]:
+    """Outcomes that were told of a drop of which there is nothing."""
+    ids = {name[:ID] for name, content in messages(lab) if content["event"] in ("done", "partly", "failed")}
+    for box in lab.boxes:
+        for top, folders, names in os.walk(box):
+            for known in [number for number in ids if any(number in name for name in folders)]:
+                ids.discard(known)
+            if ids and layout.RESULT in names:  # one that was moved back and taken again is called otherwise now
+                text = (Path(top) / layout.RESULT).read_text()
+                ids -= {number for number in ids if number in text}
+    return [f"people were told of {number}, of which there is nothing" for number in sorted(ids)]
+
+
+def _vouched(lab: Lab, one: Filed) -> bool:
+    """Where there are several installations, one that does not run any more cannot be asked."""
+    keys = {daemon.shared.instance.name: daemon.shared.instance.journal_key for daemon in lab.daemons if daemon.running}
+    mine = list(keys.values()) if len(lab.daemons) == 1 else [key for name, key in keys.items() if name == one.drop.instance]
+    return not mine or journal.vouched(one.records, mine[0])
 
 
 def _why(lab: Lab, claim: str) -> str:
     found = [one for runner in lab.runners for one in runner.state()["active"] if one["id"] == claim]
     return f"after {found[0]['step']}: {found[0]['why']}" if found else "nobody drives it"
-
-
-def _said(folder: Path) -> dict[str, Any]:
-    said: dict[str, Any] = yaml.load((folder / layout.RESULT).read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return said
 
 
 def _images(folder: Path) -> list[str]:
@@ -79,10 +136,12 @@ def _images(folder: Path) -> list[str]:
 
 
 def _holds(one: Stored, path: str) -> bool:
-    return any(each.split("/", 2)[2] == path for each in one.paths)
+    """`path` may be a part of that in the drop folder, where its sidecar lay deeper."""
+    return any(f"/{each}".endswith(f"/{path}") for each in one.paths)
 
 
-def _done(lab: Lab, folder: Path, said: dict[str, Any], late: Collection[bytes]) -> list[str]:
+def _done(lab: Lab, filed: Filed, late: Collection[bytes]) -> list[str]:
+    folder, said = filed.folder, filed.said
     numbers = [one["fileset"] for one in said.get("filesets", [])]
     stored = [lab.server.filesets[number] for number in numbers if number in lab.server.filesets]
     told = [f"{folder.name} is done, but not in OMERO: {number}" for number in numbers if number not in lab.server.filesets]
@@ -91,6 +150,24 @@ def _done(lab: Lab, folder: Path, said: dict[str, Any], late: Collection[bytes])
     told += [f"{folder.name} is done for {said['owner']}, its images are {one.owner}'s" for one in stored if one.owner != said["owner"]]
     if not (folder / layout.ATTENTION).exists():
         told += [f"nobody was told that {folder.name} has another {path} than OMERO" for path in _others(folder, stored, said, late)]
+    return told + _misreported(lab, filed, stored)
+
+
+def _misreported(lab: Lab, filed: Filed, stored: list[Stored]) -> list[str]:
+    """What result.yaml says of the server that is not so there."""
+    name, told = filed.folder.name, []
+    for one, there in zip(filed.said.get("filesets", []), stored, strict=False):
+        images = [{"id": there.number * 10, "name": there.paths[0]}]
+        if one["images"] != images:
+            told.append(f"the report of {name} says the images {one['images']}, OMERO has {images}")
+        sent = {(each["client_path"], each["size"], each.get("sha1")) for each in one["files"] if "client_path" in each}
+        if sent and ({each[:2] for each in sent} != set(there.sizes.items()) or {each[2] for each in sent} != there.contents):
+            told.append(f"the report of {name} says that {sorted(sent)} was sent, OMERO has {there.sizes}, {there.contents}")
+    made = [*filed.said.get("annotations", []), *(each for one in filed.said.get("filesets", []) for each in one.get("annotations", []))]
+    told += [f"the report of {name} says that {each} was made, OMERO has none" for each in made if each not in lab.server.annotated]
+    target = filed.said.get("target", {})
+    if target.get("dataset") is not None and lab.server.targets.get(("lab", str(target.get("dataset_name")))) != target["dataset"]:
+        told.append(f"the report of {name} says that it is in {target}, OMERO has {lab.server.targets}")
     return told
 
 
@@ -105,17 +182,19 @@ def _others(folder: Path, stored: list[Stored], said: dict[str, Any], late: Coll
     return found
 
 
-def _failed(lab: Lab, folder: Path, said: dict[str, Any]) -> list[str]:
+def _failed(lab: Lab, filed: Filed) -> list[str]:
+    folder, said = filed.folder, filed.said
     mine = [one for one in lab.server.complete() if one.meta["drop"] == said["drop"]]
     told = [f"{folder.name} failed, but {path} is in OMERO" for path in _images(folder) if any(_holds(one, path) for one in mine)]
-    if not (folder / layout.REASON).exists():
-        told.append(f"{folder.name} has no {layout.REASON}")
+    for one in said.get("failures", []):
+        if not _justly(folder, one):
+            told.append(f"{folder.name} failed, but nothing is wrong with it: {one}")
     return told
 
 
-def _unsaid(messages: list[str], said: dict[str, Any], retried: Collection[str], *events: str) -> list[str]:
-    """One message of its outcome, wherever the outboxes are."""
-    outcomes = [name.split(".")[-2] for name in messages if name.startswith(f"{said['drop']}.") and not name.endswith(".attention.json")]
-    if (len(outcomes) == 1 or said["drop"] in retried) and set(events) & set(outcomes):
-        return []
-    return [f"of {said['drop']}, which is {said['state']}, people were told {outcomes or 'nothing'}"]
+def _justly(folder: Path, failure: Mapping[str, Any]) -> bool:
+    """As far as the files show it: what the scripted inspector calls cut is so, and a sidecar that is refused has a mistake."""
+    if failure["code"] == "cut":
+        data = {path: folder / layout.MEMBERS / path for path in failure["files"]}
+        return any("bad" in path or (place.exists() and place.read_bytes().startswith(b"bad")) for path, place in data.items())
+    return True

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,7 +22,10 @@ from dropbox_import.spool import journal, layout
 from dropbox_import.spool.layout import Layout, create_box
 from dropbox_import.standin import samples
 from dropbox_import.workers.locks import start_mark
+from tests.support.realtruth import Truth, check_server, is_in_a_journal, open_sessions
+from tests.support.said import badly_told, disagreements, messages_in, read_all
 from tests.support.standin_process import RunningStandin
+from tests.support.tally import counted
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = {layout.JOURNAL, layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION, layout.MARKER}
@@ -70,6 +72,8 @@ class RealRun:
     daemon: subprocess.Popen[bytes] | None = None
     index: int = 0
     landing: float = 0.0
+    _checked: bool = False
+    _mine: subprocess.Popen[bytes] | None = None  # the daemon, as `start` runs it
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -122,7 +126,9 @@ class RealRun:
         with self.log.open("ab") as log:
             log.write(f"--- start {' '.join(dooms)}\n".encode())
             log.flush()
-            self.daemon = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=self.folder)
+            self.daemon = self._mine = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=self.folder
+            )
         return self.daemon
 
     def until_it_works(self) -> None:
@@ -259,6 +265,9 @@ class RealRun:
         time.sleep(max(0.0, self.landing - time.monotonic()))
         self._check_folders()
         self._check_server()
+        self._check_said()
+        self.check_sessions()
+        self._checked = True
 
     def _check_folders(self) -> None:
         assert not self.claims(), f"stuck in inprogress/: {self.claims()}"
@@ -285,58 +294,63 @@ class RealRun:
     def filed(self, state: str, one: Dropped) -> list[Path]:
         return sorted((self.layout.box / state / one.user).glob(f"*/{one.name}__*"))
 
+    def _check_said(self) -> None:
+        """Reports and messages say what is so on the server; one message of its outcome for each drop, where nobody takes them away."""
+        told: list[str] = []
+        folders = [(folder, where) for one in self.drops for where in ("done", "failed") for folder in self.filed(where, one)]
+        filed = read_all(folders, told)
+        truth = Truth(self.ask)
+        for each in filed:
+            told += disagreements(each, self.layout.box)
+            told += truth.misreported(each) if each.where == "done" else []
+        if "notify" not in self.more:
+            told += badly_told(filed, messages_in(self.layout.inprogress.glob("*/outbox")))
+        assert not told, "\n".join(told)
+
     def _check_server(self) -> None:
-        """One whole fileset for each member, annotated once; nothing else."""
-        wanted = Counter(f"{one.user}/{member}" for one in self.drops for member in one.fine)
-        rows = self.ask("select e.fileset, e.clientPath from FilesetEntry e")
-        held = Counter(str(path).partition("/")[2] for _, path in rows)
-        assert held == wanted, f"more or less than wanted: {held - wanted}, {wanted - held}"
-        empty = self.ask("select f.id from Fileset f where not exists (select 1 from Image i where i.fileset = f.id)")
-        assert not empty, f"filesets without images: {empty}"
-        images = self.ask(
-            "select i.fileset, count(*), min(p.sha1), max(p.sha1) from Image i join Pixels p on p.image = i.id group by i.fileset"
-        )
-        assert all(count == 1 and low and not low.startswith("Pending") for _, count, low, _ in images), f"images: {images}"
-        borne: dict[int, Counter[str]] = defaultdict(Counter)
-        links = "ImageAnnotationLink l join Annotation a on a.id = l.child join Image i on i.id = l.parent"
-        for fileset, kind, count in self.ask(f"select i.fileset, a.kind, count(*) from {links} group by 1, 2"):
-            borne[fileset][str(kind)] = count
-        kind_of = {f"{one.user}/{member}": one for one in self.drops for member in one.fine}
-        for number, path in rows:
-            wanted_kinds = {"CommentAnnotation": 1}
-            one = kind_of[str(path).partition("/")[2]]
-            if one.rich:
-                wanted_kinds |= {"TagAnnotation": 1, "MapAnnotation": 1, "LongAnnotation": 1}
-            if one.attached:
-                wanted_kinds |= {"FileAnnotation": 1}
-            kinds = borne[number]
-            assert kinds == wanted_kinds, f"annotations of {path}: {kinds}"
-        linked = self.ask("select i.id, count(l.id) from Image i left join DatasetImageLink l on l.child = i.id group by i.id")
-        assert all(count == 1 for _, count in linked), f"in datasets: {linked}"
-        doubles = self.ask("select name, owner, count(*) from Dataset group by name, owner having count(*) > 1")
-        assert not doubles, f"datasets twice: {doubles}"
-        doubles = self.ask("select name, owner, count(*) from Project group by name, owner having count(*) > 1")
-        assert not doubles, f"projects twice: {doubles}"
-        doubles = self.ask(
-            "select textValue, owner, count(*) from Annotation where kind = 'TagAnnotation' group by 1, 2 having count(*) > 1"
-        )
-        assert not doubles, f"tags twice: {doubles}"
+        check_server(self.ask, self.drops)
 
     def check_sessions(self) -> None:
-        """After a stop: a session of an owner that is still open is known on the disk, so that the next daemon ends it.
+        """A session of an owner that is still open is known on the disk, so that this daemon or the next one ends it.
 
         But for one whose opener was killed before it knew the secret: nobody can use or end it, nothing was begun in it, and it idles out.
         """
-        known = {int(path.stem) for path in (self.state / "sessions").glob("*.json") if path.stem.isdigit()}
-        of_owners = "Session s join Experimenter e on e.id = s.owner where s.closed is null and e.omeName <> 'importer'"
-        left = {number: idle for number, idle in self.ask(f"select s.id, s.timeToIdle from {of_owners}") if number not in known}
-        used = {number for number in left if self._is_in_a_journal(number)}
-        assert not used, f"sessions forgotten: {used}\n{self.tail()}"
-        assert all(0 < idle <= LONGEST_IDLE for idle in left.values()), f"sessions that would be left on the server for ever: {left}"
+        known = self._known_sessions()
+        left = {number: idle for number, idle in open_sessions(self.ask).items() if number not in known}
+        used = {number for number in left if is_in_a_journal(self.layout.box, number)}
+        assert not used, f"left behind: sessions forgotten: {used}"
+        assert all(0 < idle <= LONGEST_IDLE for idle in left.values()), f"left behind: sessions that stay on the server for ever: {left}"
 
-    def _is_in_a_journal(self, session: int) -> bool:
-        sign = re.compile(rb'"session": ?%d\b' % session)
-        return any(sign.search(path.read_bytes()) for path in self.layout.box.rglob("journal*.jsonl"))
+    def _known_sessions(self) -> set[int]:
+        """Of every daemon that works on this box."""
+        return {int(path.stem) for path in self.folder.glob("state*/sessions/*.json") if path.stem.isdigit()}
+
+    def _left_open(self) -> set[int]:
+        return open_sessions(self.ask).keys() & self._known_sessions()
+
+    def end(self) -> None:
+        """The daemon has ended each session in which something was done; then it is stopped.
+
+        Those that are left then are of openers that were killed before they could tell of them: the next daemon ends them at once.
+        """
+        if not self._checked or self.daemon is None or self.daemon.poll() is not None:
+            return
+        with counted("a real daemon is stopped when all is done"):
+            if self.daemon is self._mine and sys.platform != "win32":
+                self.daemon.send_signal(signal.SIGUSR1)
+                self._until_closed(lambda: {number for number in self._left_open() if is_in_a_journal(self.layout.box, number)})
+            assert self.terminate() == 0, f"stuck: it ended with {self.daemon.returncode}\n{self.tail()}"
+            self.check_sessions()
+            if self._left_open():
+                daemon = self.start()
+                self._until_closed(self._left_open)
+                assert self.terminate() == 0, f"stuck: it ended with {daemon.returncode}\n{self.tail()}"
+
+    def _until_closed(self, sessions: Callable[[], set[int]]) -> None:
+        end = time.monotonic() + 20
+        while left := sessions():
+            assert time.monotonic() < end, f"left behind: the sessions {left} stay open, and nobody needs them"
+            time.sleep(0.1)
 
     def until(self, look: Callable[[], Any], seconds: float = 30) -> Any:
         end = time.monotonic() + seconds
@@ -361,5 +375,6 @@ def real_run(folder: Path, *users: str, **more: Any) -> Iterator[RealRun]:
     run = RealRun(folder, users or ("alice",), more)
     try:
         yield run
+        run.end()
     finally:
         run.close()

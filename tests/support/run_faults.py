@@ -3,6 +3,9 @@
 `python -m tests.support.run_faults [words for pytest]`. A file belongs to it that counts points (it names `tally`) or has a test
 marked `slow_faults`. The files that say `minutes=` of themselves (in a marker `faults` or `slow_faults`) come first, the longest at the
 head, so that all lanes end at about the same time; a file that says nothing is taken for one minute.
+
+It ends with 0 if all is good, with 1 if something is not (a run without words has to be whole, and quick enough), and with 3 if all that
+could run is good and some tests cannot run on this machine. The last sentence says which.
 """
 
 from __future__ import annotations
@@ -34,9 +37,9 @@ class Done:
     code: int
     told: str
 
-    @property
-    def good(self) -> bool:
-        return self.code in (0, NOTHING_CHOSEN)
+    def is_good(self, *, whole: bool) -> bool:
+        """A file without a test is good only where words leave none, or this machine does."""
+        return self.code == 0 or (self.code == NOTHING_CHOSEN and (not whole or tally.NOT_HERE in self.told))
 
 
 def chosen(tests: Path) -> list[Path]:
@@ -59,7 +62,7 @@ def run(path: Path, words: list[str], folder: Path) -> Done:
     if one.code != NOTHING_CHOSEN:
         last = one.told.strip().splitlines()[-1:] or [""]
         print(f"{one.seconds:6.0f} s  {path.relative_to(ROOT)}: {last[0].strip('= ')}", flush=True)
-    if not one.good:
+    if not one.is_good(whole=not words):
         print(one.told, flush=True)
     return one
 
@@ -71,13 +74,20 @@ def main(words: list[str]) -> int:
         with ThreadPoolExecutor(LANES) as lanes:
             results = list(lanes.map(lambda path: run(path, words, folder), chosen(ROOT / "tests")))
         tally.take(folder)
-    told = tally.complaints(whole=not words)
-    told += [f"{one.path.relative_to(ROOT)}: pytest ended with {one.code}" for one in results if not one.good]
     took = time.monotonic() - begun
-    print("\n".join(["", *tally.table(), "", f"{took / 60:.0f} minutes, three files at a time", *told]))
-    if took > LONGEST:
-        print(f"longer than the {LONGEST / 60:.0f} minutes that it may take on two cores")
-    return 1 if told else 0
+    told = complaints(results, took, whole=not words)
+    code, sentence = tally.ending(told, whole=not words)
+    print("\n".join(["", *tally.table(), "", f"{took / 60:.0f} minutes, three files at a time", *told, sentence]))
+    return code
+
+
+def complaints(results: list[Done], took: float, *, whole: bool) -> list[str]:
+    """Those of the tally, of pytest and of the clock."""
+    told = tally.complaints(whole=whole)
+    told += [f"{one.path.relative_to(ROOT)}: pytest ended with {one.code}" for one in results if not one.is_good(whole=whole)]
+    if whole and took > LONGEST:
+        told += [f"it took {took / 60:.1f} minutes, and may take {LONGEST / 60:.0f} on two cores"]
+    return told
 
 
 if __name__ == "__main__":

@@ -9,13 +9,16 @@ its effect, then its reply), so that workers, connections and the daemon itself 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dropbox_import.errors import DropboxImportError, NotAllowed, OutcomeUnknown, ServerUnavailable, TryLater
+from dropbox_import.errors import DropboxImportError, JournalDamaged, NotAllowed, OutcomeUnknown, ServerUnavailable, TryLater
+from dropbox_import.spool import journal
+from dropbox_import.spool.fold import Phase, fold
 from dropbox_import.workers.protocol import Command
 from dropbox_import.workers.replies import Reply
 from tests.support.scripted_commands import Commands
@@ -27,6 +30,18 @@ CHANGES = ("open_session", "target", "begin", "send", "commit", "annotate", "dis
 _OUTCOME_UNKNOWN = ("begin", "commit", "discard", "open_session")  # what a lost connection leaves open
 _BUSY = ServerUnavailable("OMERO is too busy for this now", code="busy")
 _DOWN = ServerUnavailable("OMERO cannot be reached", code="unreachable")
+
+
+def counts_on(boxes: Iterable[Path], one: Stored, key: str, attempt: int) -> bool:
+    """Whether the journal of that drop, in the hands of who began this import, waits for its answer."""
+    for box in boxes:
+        with suppress(OSError, JournalDamaged):
+            records = journal.read_newest(box / "inprogress" / one.meta["instance"] / one.meta["drop"])
+            state = fold(one.meta["drop"], records).filesets.get(key)
+            now = state.attempt if state is not None else None
+            if now is not None and now.number == attempt and now.phase in (Phase.COMMIT, Phase.COMMITTED):
+                return True
+    return False
 
 
 @dataclass
@@ -74,6 +89,7 @@ class ScriptedWorkers(Commands):
         if worker is not None and worker != incarnation:
             on_reply(Reply(command, None, OutcomeUnknown("gone", code="no-such-session"), "none", 0))
             return
+        self._watch_end(command)
         server = self.server
         server.commands += 1
         how = server.cut[1] if server.cut and server.cut[0] == server.commands else ""
@@ -112,6 +128,7 @@ class ScriptedWorkers(Commands):
             return
         if command.do == "begin":
             self._watch_begin(command)
+        self._watch_end(command)
         self.flights.append(Flight(role, command, on_reply, number))
 
     def _hire(self) -> int:
@@ -135,6 +152,16 @@ class ScriptedWorkers(Commands):
                 server.broken.append(f"begin of {token} beside a {one.command.do} of it")
         if why := server.may_still_come(owner, token, command.drop, command.args["meta"]["instance"]):
             server.broken.append(f"begin of {token} although {why}")
+
+    def _watch_end(self, command: Command) -> None:
+        """Never the end of a session in which a started import can still be asked for by the drop that counts on it."""
+        session = self.server.sessions.get(command.args["session"]) if command.do == "end_session" else None
+        if session is None or session.closed or not self._record(session.number).exists():
+            return
+        for (_, key, attempt), number in session.attempts.items():
+            one = self.server.filesets.get(number)
+            if one is not None and one.committed and one.process and counts_on(self.server.boxes, one, key, attempt):
+                self.server.broken.append(f"the session {session.number} was ended although the fileset {number} is imported in it")
 
     def _owner(self, command: Command) -> str:
         session = self.server.sessions.get(int(command.args.get("session") or 0))

@@ -11,6 +11,7 @@ import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from dropbox_import.errors import DropboxImportError, OutcomeUnknown
@@ -60,6 +61,7 @@ class Session:
     used: float
     closed: bool = False
     attempts: dict[tuple[str, str, int], int] = field(default_factory=dict)  # what that file says
+    needed: bool = False  # something was done in it
 
 
 @dataclass
@@ -96,6 +98,7 @@ class Server:
         self.happened: dict[str, int] = {}
         self.mail = Mailroom()
         self.crews: list[Any] = []  # the workers of every daemon
+        self.boxes: list[Path] = []  # where the journals of those who use it are
         self._next = 100
 
     # --- time ---------------------------------------------------------------------------

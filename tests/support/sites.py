@@ -12,7 +12,6 @@ _PRODUCT = str(Path(__file__).resolve().parents[2] / "dropbox_import")
 _DISK = str(Path(_PRODUCT) / "disk")
 _JOURNAL = str(Path(_PRODUCT) / "spool" / "journal.py")
 _CLAIM = str(Path(_PRODUCT) / "spool" / "claim.py")
-_IMPORTER = str(Path(__file__).resolve().with_name("scripted_commands.py"))
 _ID = re.compile(r"\d{8}-\d{6}-[a-z2-7]{10}")
 
 
@@ -34,15 +33,20 @@ def site_of(path: str) -> Site:
         if where == _JOURNAL and frame.f_code.co_name == "append":
             part = " (failed part)" if ".failed/" in path else ""
             return Site(frozenset(f"journal: {record.kind}{part}" for record in frame.f_locals["fresh"]))
-        if where == _IMPORTER:
-            return Site(frozenset({f"the importer: {role(path)}"}))
         if where.startswith(_PRODUCT) and not where.startswith(_DISK) and where not in (_JOURNAL, _CLAIM):
             room = Path(where).stem
-            return Site(frozenset({f"{room}.{frame.f_code.co_name}: {role(path)}"}))
+            what = _whole(role(path)) if frame.f_code.co_name == "_open_to_user" else role(path)
+            return Site(frozenset({f"{room}.{frame.f_code.co_name}: {what}"}))
         if where.startswith(_PRODUCT) and where == _CLAIM and frame.f_code.co_name in ("remove", "load", "restore_modes"):
-            return Site(frozenset({f"claim.{frame.f_code.co_name}: {role(path)}"}))
+            what = _whole(role(path)) if frame.f_code.co_name == "restore_modes" else role(path)
+            return Site(frozenset({f"claim.{frame.f_code.co_name}: {what}"}))
         frame = frame.f_back
     return Site(frozenset({f"somebody else: {role(path)}"}))
+
+
+def _whole(where: str) -> str:
+    """One line of the product syncs the modes of all that is in a claim."""
+    return re.sub(r"^(the claim|the failed part)/.*", r"what is in \1", where)
 
 
 def role(path: str) -> str:
@@ -54,6 +58,7 @@ def role(path: str) -> str:
     text = "/".join(parts)
     text = re.sub(r"^box/?", "", text)
     text = re.sub(r"^(state/sessions/\.?)\d+", r"\1N", text)
+    text = re.sub(r"^(state/commands/\.?\d+-\d+-order)\d+", r"\1", text)
     text = re.sub(r"^inprogress/[^/]+/ID\.failed", "the failed part", text)
     text = re.sub(r"^inprogress/[^/]+/ID", "the claim", text)
     text = re.sub(r"^inprogress/[^/]+", "the instance's folder", text)

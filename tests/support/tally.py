@@ -1,7 +1,8 @@
 """How many points of failure were tried, and what went wrong at them.
 
 Each process of `make faults` keeps its counts in a file of the folder DROPBOX_IMPORT_TALLY;
-`python -m tests.support.tally FOLDER` prints one table over all of them, and ends with 1 unless every column but the first is 0.
+`python -m tests.support.tally FOLDER` prints one table over all of them, and ends with 1 unless every column but the first is 0 and
+each kind of tests/support/kinds.py was tried as often as a whole run does; with `--part` it asks for the columns only.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support import kinds
+
 ALL = os.environ.get("DROPBOX_IMPORT_FAULTS") == "all"
 STRIDE = 7
 # By what a broken promise says of itself; the first that fits. What fits none has not gone on as it should have.
@@ -28,76 +31,8 @@ WRONG = {
     "stuck": ("",),
 }
 COLUMNS = ("lost", "imported twice", "stuck", "wrongly told", "left behind")
-# Without one of these `make faults` was not whole. Who adds a kind of fault adds it here.
-EXPECTED = (
-    "8 daemons on one share",
-    "OMERO is gone for a while, with its sessions",
-    "OMERO misbehaves in a call",
-    "SIGKILL at a call, with the real importer",
-    "SIGKILL at two calls",
-    "SIGSTOP of importer",
-    "a bit of a journal is another one",
-    "a box does not answer",
-    "a call hangs",
-    "a call is cut, its effect late",
-    "a call of an import is cut, cut-after",
-    "a call of an import is cut, cut-before",
-    "a call of an import is cut, late",
-    "a daemon is stopped and its drops are adopted, it wakes up early",
-    "a daemon is stopped and its drops are adopted, it wakes up late",
-    "a daemon is stopped with a command on its way, it wakes up early",
-    "a daemon is stopped with a command on its way, it wakes up late",
-    "a filed folder is put back",
-    "a journal is cut at a byte",
-    "a mount hangs",
-    "a program is still writing",
-    "a real importer is killed at a record",
-    "a real importer is killed in a call of the server",
-    "a recorded journal is taken up at a record",
-    "a second power cut",
-    "a stopped daemon keeps its claims",
-    "a user changes their mind",
-    "a worker dies, its command's effect after",
-    "a worker dies, its command's effect before",
-    "a worker dies, its command's effect late",
-    "a worker hangs in a call",
-    "an error from a call, with the real importer",
-    "an import waits 70 minutes for the server",
-    "drops of two daemons make one dataset",
-    "events are lost",
-    "made-up histories",
-    "one submission, two daemons",
-    "people are told, a mail is cut in its middle",
-    "people are told, a mail server is dead",
-    "people are told, power cut, bare POSIX",
-    "people are told, random SIGKILLs of daemon and notifier",
-    "people are told, power cut, journaling",
-    "people are told, the daemon ends at an effect",
-    "people are told, the daemon ends twice",
-    "people are told, the disk refuses (EIO)",
-    "people are told, the disk refuses (ENOSPC)",
-    "people are told, the notifier dies after it has sent",
-    "people are told, the notifier dies before it has sent",
-    "power cut, and its user has deleted what was imported",
-    "power cut, bare POSIX",
-    "power cut, journaling",
-    "random SIGKILLs, real processes",
-    "real daemons: one is stopped and adopted",
-    "sessions expire",
-    "the daemon ends at an effect",
-    "the daemon ends at every pair of effects",
-    "the daemon ends in a retry",
-    "the daemon ends twice",
-    "the daemon ends with what was put back",
-    "the disk refuses (EIO)",
-    "the disk refuses (ENOSPC)",
-    "the end of an outage",
-    "the first one wakes up and has work for the same owner all the time",
-    "the real daemon is killed at a record",
-    "the real daemon is killed in a call of the server",
-    "the server is killed in a call",
-    "the server is killed in a crowd",
-)
+NOT_HERE = "not run here"
+NOT_WHOLE = 3  # the exit code of a run in which nothing went wrong, and some tests could not run
 _SAVE_EVERY = 2.0  # seconds; a process that is killed has lost no more of its counts
 
 tried: Counter[str] = Counter()
@@ -189,9 +124,11 @@ def table() -> list[str]:
     if vitals:
         lines += ["", f"{'a vital sync, taken away':{width}}  turns the power cuts red"]
         lines += [f"{name:{width}}  {_verdict(*vitals[name])}" for name in sorted(vitals)]
-    if left_out:
-        lines += ["", *(f"not run here: {count} tests, {why}" for why, count in sorted(left_out.items()))]
-    return lines
+    return lines + (["", *not_here()] if left_out else [])
+
+
+def not_here() -> list[str]:
+    return [f"{NOT_HERE}: {count} tests, {why}" for why, count in sorted(left_out.items())]
 
 
 def _row(kind: str, count: int, found: Counter[str], width: int) -> str:
@@ -206,16 +143,32 @@ def complaints(*, whole: bool = True) -> list[str]:
     """Why the run as a whole is not good."""
     told = [f"{kind}: {count} {word}" for kind, found in wrong.items() for word, count in found.items() if count]
     told += [f"{name}: nothing turns red without it" for name, (red, why) in vitals.items() if not red and not why]
-    if whole and not left_out:  # where some cannot run, the table says so
-        told += [f"not tried: {kind}" for kind in EXPECTED if not tried[kind]]
+    told += [f"{kind}: is not listed in tests/support/kinds.py" for kind in sorted(tried) if kind not in kinds.EXPECTED]
+    if whole:
+        owed = kinds.owed(left_out).items()
+        told += [f"{kind}: {tried[kind]:,} points, a whole run has {least:,} or more" for kind, least in owed if tried[kind] < least]
+        told += [f"{len(vitals)} syncs were taken away, in a whole run {kinds.SYNCS} or more"] * (len(vitals) < kinds.SYNCS)
+    elif not (tried or vitals or left_out):
+        told += ["no point was tried"]
     return told
 
 
+def ending(told: list[str], *, whole: bool = True) -> tuple[int, str]:
+    """Exit code and last sentence of a run with these complaints."""
+    if told:
+        return 1, f"Not good, for {len(told)} reasons that stand above."
+    if left_out:
+        return NOT_WHOLE, f"Not whole: {sum(left_out.values())} tests did not run, for the reasons above. All others are good."
+    return 0, "Good, and whole." if whole else "Good, as far as it goes: a part was asked for."
+
+
 def main(arguments: list[str]) -> int:
+    whole = "--part" not in arguments
     take(Path(arguments[0]))
-    told = complaints(whole="--part" not in arguments)
-    print("\n".join([*table(), "", *told]))
-    return 1 if told else 0
+    told = complaints(whole=whole)
+    code, sentence = ending(told, whole=whole)
+    print("\n".join([*table(), "", *told, sentence]))
+    return code
 
 
 if __name__ == "__main__":

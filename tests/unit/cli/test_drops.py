@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from dropbox_import.cli import status
-from dropbox_import.cli.drops import recent, sidecars
+from dropbox_import.cli.drops import life, recent, sidecars
 from dropbox_import.cli.show import pick
 from dropbox_import.errors import Rejected
 from dropbox_import.heartbeat import Heartbeat, ago
 from dropbox_import.intake.filed import RECORDS
 from dropbox_import.model import DropState, DropSummary
+from dropbox_import.settings import Box, Omero, Settings
 from dropbox_import.spool import layout
 
 ONE = DropSummary(
@@ -105,3 +108,53 @@ def test_a_drop_that_is_not_clear_is_told(wanted: str, says: str) -> None:
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0 seconds"), (1, "1 second"), (90, "1 minute"), (7199, "1 hour"), (200_000, "2 days")])
 def test_ages_are_readable(seconds: float, shown: str) -> None:
     assert ago(seconds) == shown
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows ends a path that long sooner")
+def test_a_folder_deeper_than_any_path_keeps_nobody_from_seeing_the_others(tmp_path: Path) -> None:
+    (tmp_path / "alice").mkdir()
+    (tmp_path / "bob").mkdir()
+    (tmp_path / "bob" / "b.yaml").write_text("target: none\n")
+    here = os.open(tmp_path / "alice", os.O_RDONLY)
+    deep = [here]
+    try:
+        for _ in range(30):  # 30 times 200 letters are more than a path may have
+            os.mkdir("x" * 200, dir_fd=deep[-1])
+            deep.append(os.open("x" * 200, os.O_RDONLY, dir_fd=deep[-1]))
+        assert [(user, path) for user, path, _ in sidecars(tmp_path)] == [("bob", "b.yaml")]
+    finally:
+        for descriptor in deep:
+            os.close(descriptor)
+
+
+def test_a_folder_that_may_not_be_entered_keeps_nobody_from_seeing_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`chmod 744`: its names are listed, and nothing can be said of them."""
+    for name in ("alice/sub/a.yaml", "bob/b.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("target: none\n")
+    stat = Path.lstat
+
+    def denied(self: Path) -> os.stat_result:
+        if self.name == "a.yaml":
+            raise PermissionError(13, "Permission denied", str(self))
+        return stat(self)
+
+    monkeypatch.setattr(Path, "lstat", denied)
+    assert [(user, path) for user, path, _ in sidecars(tmp_path)] == [("bob", "b.yaml")]
+
+
+@pytest.mark.parametrize(("seconds", "alive"), [(5, True), (300, False)])
+def test_where_the_clock_of_a_file_server_is_another_one_our_own_daemon_is_believed(tmp_path: Path, seconds: int, alive: bool) -> None:
+    """The heartbeat is the newest there is; the share shows it with a time 45 seconds ago, or in an hour."""
+    now = datetime.now(UTC)
+    settings = Settings(
+        omero=Omero(host="localhost", user="importer"), state_dir=tmp_path, instance="lab1", boxes=(Box(path=tmp_path / "box"),)
+    )
+    beat = tmp_path / "box" / ".heartbeat-lab1"
+    beat.parent.mkdir()
+    beat.write_text('{"instance": "lab1", "host": "pc7", "pid": 4, "interval": 10, "beat": 3}')
+    written = {"instance": "lab1", "pid": 4, "running": True, "at": (now - timedelta(seconds=seconds)).isoformat(timespec="seconds")}
+    (tmp_path / "status.json").write_text(json.dumps(written))
+    for shown in (-45.0, 3600.0):
+        os.utime(beat, (now.timestamp() + shown,) * 2)
+        assert [one.alive for one in life(settings)[str(tmp_path / "box")]] == [alive]

@@ -59,3 +59,10 @@ def test_status_leaves_room_for_the_reason(capsys: pytest.CaptureFixture[str], m
 def test_a_piped_table_has_one_line_for_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.table(["a", "b"], [["x", LONG], ["y", LONG]])
     assert len(lines(capsys)) == 4
+
+
+def test_a_name_cannot_move_the_cursor_or_make_a_row_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.table(("id", "drop"), [("1", "jdoe/a\x1b]52;c;x\x07\x1b[2J.yaml"), ("\x9b2J", "jdoe/b\nheld  c.yaml\u2028d")])
+    out = lines(capsys)
+    assert all(line.isprintable() for line in out)
+    assert len([line for line in out if "jdoe/" in line or "held" in line]) == 2

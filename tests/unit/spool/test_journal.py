@@ -135,6 +135,10 @@ def test_a_sync_that_failed_leaves_the_journal_unsure(tmp_path: Path) -> None:
     finally:
         observe.set_observer(None)
     assert journal.unsure and not journal.records
+    again = Journal.open(tmp_path, HandClock())
+    assert again is not None and again.unsure, "who opens it later, in this process, would believe what it shows"
+    again.new_segment()
+    assert not again.unsure and again.path.name == "journal-0002.jsonl"
 
 
 @pytest.mark.parametrize("what", ["write", "sync"])

@@ -28,6 +28,8 @@ UPLOADED = Record("uploaded", {"files": []}, "k", 1)
 COMMIT = Record("commit", {}, "k", 1)
 COMMITTED = Record("committed", {}, "k", 1)
 IMPORTED = Record("imported", {"fileset": 77, "images": []}, "k")
+DROP = "20261122-093912-k7f3q2mzt4"
+SLIDE = {"fileset": 77, "committed": True, "doubtful": True, "images": [770], "drop": "other"}
 HELD = World(held=frozenset({("k", 1)}), open=OPEN.open, sessions=OPEN.sessions)
 
 
@@ -41,7 +43,7 @@ def answered(kind: str) -> Record:
 
 
 def do(records: list[Record], world: World = OPEN) -> set[Step]:
-    return next_steps(fold("20261122-093912-k7f3q2mzt4", records), world)
+    return next_steps(fold(DROP, records), world)
 
 
 TABLE: list[tuple[str, list[Record], World, set[Step]]] = [
@@ -63,9 +65,7 @@ TABLE: list[tuple[str, list[Record], World, set[Step]]] = [
         "beside a complete one our own dead one is removed first",
         [
             *READY,
-            looked(
-                {"fileset": 77, "complete": True, "drop": "other"}, {"fileset": 78, "drop": "20261122-093912-k7f3q2mzt4"}, ended={"9": 1.0}
-            ),
+            looked({"fileset": 77, "complete": True, "drop": "other"}, {"fileset": 78, "drop": DROP}, ended={"9": 1.0}),
         ],
         OPEN,
         {Step(Do.DISCARD, "k", 78)},
@@ -127,6 +127,37 @@ TABLE: list[tuple[str, list[Record], World, set[Step]]] = [
         World(open={"lab": 10}, sessions={9: "ended"}, ended_for={9: SETTLE_SECONDS}),
         {Step(Do.LOOK_UP, "k")},
     ),
+    (
+        "another drop's images that may be finished are not asked about while its session may still work on them",
+        [*READY, looked(SLIDE)],
+        OPEN,
+        {Step(Do.END_SESSION, number=9)},
+    ),
+    ("and are never removed", [*READY, looked(SLIDE, ended={"9": 60.0})], OPEN, {Step(Do.CONFIRM, "k", 77)}),
+    (
+        "nor ours beside them, but if they are dead",
+        [*READY, looked(SLIDE, {**SLIDE, "fileset": 78, "drop": DROP}, ended={"9": 60.0})],
+        OPEN,
+        {Step(Do.DISCARD, "k", 78)},
+    ),
+    (
+        "our own, of which OMERO shows no end, are dead",
+        [*READY, looked({**SLIDE, "drop": DROP}, ended={"9": 60.0})],
+        OPEN,
+        {Step(Do.DISCARD, "k", 77)},
+    ),
+    (
+        "so are another drop's of the usual kind",
+        [*READY, looked({**SLIDE, "doubtful": False}, ended={"9": 60.0})],
+        OPEN,
+        {Step(Do.DISCARD, "k", 77)},
+    ),
+    (
+        "and those of which there is no image",
+        [*READY, looked({**SLIDE, "images": []}, ended={"9": 60.0})],
+        OPEN,
+        {Step(Do.DISCARD, "k", 77)},
+    ),
     ("what is complete is kept", [*READY, looked({"fileset": 77, "complete": True})], OPEN, {Step(Do.CONFIRM, "k", 77)}),
     (
         "of two complete ones the older",
@@ -163,6 +194,18 @@ TABLE: list[tuple[str, list[Record], World, set[Step]]] = [
         [*READY, BEGIN, BEGUN, answered("ServerUnavailable"), Record("discarded", {}, "k"), looked()],
         OPEN,
         {Step(Do.BEGIN, "k")},
+    ),
+    (
+        "what OMERO refuses for no known reason is tried again",
+        [*READY, BEGIN, BEGUN, answered("OutcomeUnknown"), Record("discarded", {}, "k"), looked()],
+        OPEN,
+        {Step(Do.BEGIN, "k")},
+    ),
+    (
+        "three times, and then it has failed",
+        [*READY, Record("begin", {"session": 9}, "k", 3), BEGUN, answered("OutcomeUnknown"), Record("discarded", {}, "k"), looked()],
+        OPEN,
+        {Step(Do.FAIL, "k")},
     ),
     ("three deaths are enough", [*READY, *[Record("death", {}, "k")] * 3, looked()], OPEN, {Step(Do.FAIL, "k")}),
     ("imported: annotate", [*READY, IMPORTED], OPEN, {Step(Do.ANNOTATE, "k")}),

@@ -77,3 +77,12 @@ def test_decode_gives_text_and_notices() -> None:
     assert decode(b"\xef\xbb\xbfa", "f", Limits()) == ("a", ())
     text, notices = decode(b"a\n\xb5m", "f", Limits())
     assert (text, len(notices)) == ("a\nµm", 1)
+
+
+def test_a_large_broken_file_is_not_read_again_by_the_slow_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute for a megabyte, in the thread that looks after a box."""
+    monkeypatch.setattr(yaml.SafeLoader, "get_event", lambda self: pytest.fail("the slow reader"))
+    text = "".join(f"key{number}: value\n" for number in range(5000)) + "broken: [1, 2\nx: 3\n"
+    with pytest.raises(Unreadable) as caught:
+        load(text.encode(), "a.yaml")
+    assert caught.value.mistakes[0].line >= 5000

@@ -14,7 +14,7 @@ from dropbox_import.clock import SystemClock
 from dropbox_import.workers.child import Child, Start, environment
 from dropbox_import.workers.crew import Member
 from dropbox_import.workers.floor import MAX_ALONE, Floor
-from dropbox_import.workers.protocol import PROTOCOL, Command, Done, Hello, Role
+from dropbox_import.workers.protocol import NO_WORKER, PROTOCOL, Command, Done, Hello, Role
 from dropbox_import.workers.replies import Reply, Ticket
 
 
@@ -249,3 +249,20 @@ def test_the_environment_of_a_worker_is_a_list_of_what_it_needs() -> None:
         *("PATH", "LC_ALL", "NAMED", "PYTHONSAFEPATH", "PYTHONUTF8", "DROPBOX_IMPORT_LOG_LEVEL"),
         *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
     }
+
+
+def test_where_no_more_threads_can_be_had_every_command_is_answered_once_and_later_ones_try_again() -> None:
+    there, left = floor(), [False]
+
+    def launch(member: Member, child: Child) -> None:
+        if not left[0]:
+            raise RuntimeError("can't start new thread")
+
+    there._launch = launch
+    for _ in range(3):
+        there.take(ticket())
+    assert [reply.error.kind if reply.error else "" for _, reply in there.answers] == [NO_WORKER] * 3
+    assert (len(there.crew), there.busy()) == (0, 3)
+    left[0] = True
+    there.take(ticket())
+    assert len(there.crew) == 1

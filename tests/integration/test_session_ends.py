@@ -1,0 +1,42 @@
+"""A session is ended when nobody needs it, and never while an import that was started in it can still be asked for."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from dropbox_import.errors import OutcomeUnknown
+from tests.support.lab import Lab
+from tests.support.scripted import Stored
+
+SIDECAR = "target: {dataset: HeLa}\n"
+
+
+def committed(lab: Lab) -> Stored:
+    """Go on, without faults, until the import of the one drop is started, and will take five minutes."""
+    rng = random.Random(1)
+    for _ in range(400):
+        lab.step(rng)
+        for one in lab.server.filesets.values():
+            if one.committed:
+                one.images, one.half_at = 0, lab.clock.monotonic() + 300
+                one.full_at = one.over_at = one.half_at
+                return one
+    raise AssertionError("no import was started")
+
+
+def test_a_fence_waits_for_the_import_of_another_drop_in_the_same_session(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, queued=True)
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.start()
+    running = committed(lab)
+    # What became of this one's begin is not known: the session has to end before another one.
+    lab.server.refuse["begin"] = OutcomeUnknown("The connection to OMERO was lost", code="connection-lost")
+    lab.drop("b.yaml", SIDECAR, {"b.tif": b"b"})
+    rng = random.Random(2)
+    for _ in range(300):
+        lab.step(rng)
+    assert lab.server.is_open(running.session)
+    assert lab.calm(random.Random(3))
+    assert not lab.server.is_open(running.session)
+    lab.check(2)
