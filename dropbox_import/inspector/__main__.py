@@ -17,7 +17,7 @@ OPEN_FILES = 256
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m dropbox_import.inspector", description="Looks into image files for the daemon.")
     parser.add_argument("--memory", type=int, default=0, help="most bytes of memory; 0 = only the daemon's own limit")
-    parser.add_argument("--cpu", type=int, default=0, help="most seconds of computing for one drop; 0 = half the time it may take")
+    parser.add_argument("--cpu", type=int, default=0, help="most seconds of computing for one file; 0 = half the time it may take")
     options = parser.parse_args()
     _limit_process(options.memory)
     serve("inspector", lambda: handlers(options.cpu), parallel=1)
@@ -30,10 +30,16 @@ def handlers(cpu_seconds: int = 0) -> Mapping[str, Handler]:
     from dropbox_import.plain import from_plain, to_plain
 
     def inspect(job: Job) -> dict[str, Any]:
+        def next_file(done: int, steps: int) -> None:
+            job.progress(step=done, steps=steps)
+            job.in_call("inspect")
+            _limit_computing(seconds)
+
+        seconds = cpu_seconds or computing_limit()
+        _limit_computing(seconds)
         members = from_plain(tuple[FileFacts, ...], job.args.get("members", []))
-        _limit_command(cpu_seconds or computing_limit(sum(one.size for one in members)))
         named = from_plain(tuple[str, ...], job.args.get("named", []))
-        found = inspect_members(Path(job.args["root"]), members, named, lambda done, steps: job.progress(step=done, steps=steps))
+        found = inspect_members(Path(job.args["root"]), members, named, next_file)
         plain: dict[str, Any] = to_plain(found)
         return plain
 
@@ -45,7 +51,7 @@ if sys.platform == "win32":
     def _limit_process(memory: int) -> None:
         """The daemon's job object holds the limits on Windows."""
 
-    def _limit_command(cpu_seconds: int) -> None:
+    def _limit_computing(cpu_seconds: int) -> None:
         """As above."""
 
 else:
@@ -58,8 +64,8 @@ else:
         if memory > 0:
             _lower(resource.RLIMIT_AS, memory)
 
-    def _limit_command(cpu_seconds: int) -> None:
-        """So many seconds from now on; over it the system ends this process, which fails only this drop."""
+    def _limit_computing(cpu_seconds: int) -> None:
+        """So many seconds from now on; over it the system ends this process, which fails only the drop of this file."""
         used = resource.getrusage(resource.RUSAGE_SELF)
         _lower(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + cpu_seconds, raise_too=True)
 

@@ -74,15 +74,15 @@ def _stack(source: Source) -> None:
     head = source.read(0, 1024)
     if len(head) < 1024:
         raise cut(source.size, 1024)
+    announced: list[int] = []
     for order in "<>":
         columns, rows, sections, mode = struct.unpack_from(order + "4i", head, 0)
         (extended,) = struct.unpack_from(order + "i", head, 92)
         if min(columns, rows, sections) > 0 and max(columns, rows) < 1 << 20 and mode in _MRC_BYTES and 0 <= extended < 1 << 30:
-            needed = 1024 + extended + columns * rows * sections * _MRC_BYTES[mode]
-            if needed > source.size:
-                raise cut(source.size, needed)
-            return
-    # Half bytes (mode 101) and rarer modes are left to Bio-Formats.
+            announced.append(1024 + extended + columns * rows * sections * _MRC_BYTES[mode])
+    # Small numbers make sense in both orders, and only one of them fits. Half bytes (mode 101) and rarer modes are left to Bio-Formats.
+    if announced and min(announced) > source.size:
+        raise cut(source.size, min(announced))
 
 
 def _picture(source: Source) -> None:

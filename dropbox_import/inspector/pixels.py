@@ -15,15 +15,15 @@ _MOST_PIXELS = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`start` and `end` bound its pixel data in the file, `stored` and `decoded` count its bytes packed and unpacked."""
+    """`start` and `end` bound its pixel data in the file, `last` is the strip or tile (offset, length) that ends it, `decoded` counts its
+    bytes unpacked. `row` and `pixel` are bytes of a row in a strip or tile, and of a pixel in a row."""
 
-    width: int
-    height: int
-    samples: int
     start: int
     end: int
     last: tuple[int, int]
-    stored: int
+    offsets: Sequence[int]
+    row: int
+    pixel: int
     decoded: int
     compressed: bool
 
@@ -37,6 +37,8 @@ class _Grid:
     full: int
     last: int
     decoded: int
+    row: int
+    pixel: int
     tiled: bool
 
     def of(self, index: int) -> int:
@@ -57,20 +59,20 @@ def page_of(tags: PageTags, size: int, loose: bool, tightness: Callable[[int], N
     tightness(grid.decoded)
     offsets, counts = tags.get(324) or tags.get(273), tags.get(325) or tags.get(279)
     if not offsets:
-        return _old_jpeg(tags, width, height, samples, grid)
+        return _old_jpeg(tags, grid)
     plain = compression == 1
     exact = plain and not loose and _one(tags, 262, 1) != _YCBCR
+    if loose and not plain:
+        # A packed LSM gives the sizes that its strips have unpacked: only where they begin can be relied on.
+        counts = None
     if not counts:
-        if not exact:
-            counts = [1] * len(offsets)
-        else:
-            counts = [grid.of(index) for index in range(len(offsets))]
+        counts = [grid.of(index) for index in range(len(offsets))] if exact else [1] * len(offsets)
     if len(offsets) == 1 and exact and counts[0] < grid.full:
         counts = [grid.of(0)]
     if not loose:
         _plausible(offsets, counts, grid, exact)
     start, end, last = _span(offsets, counts, grid, size if exact else 0)
-    return Page(width, height, samples, start, end, last, sum(counts), grid.decoded, not plain)
+    return Page(start, end, last, offsets, grid.row, grid.pixel, grid.decoded, not plain)
 
 
 def _one(tags: PageTags, code: int, default: int) -> int:
@@ -84,19 +86,20 @@ def _grid(tags: PageTags, width: int, height: int, samples: int) -> _Grid:
         raise damaged(f"it has a page of {max(bits):,} bits for each sample")
     planar = _one(tags, 284, 1) == 2 and samples > 1
     depth = max(bits) if planar else (sum(bits) if len(bits) == samples else bits[0] * samples)
+    pixel = -(-depth // 8)
     planes = samples if planar else 1
     if 322 in tags or 324 in tags:
         across, down = _one(tags, 322, 0), _one(tags, 323, 0)
         if not across or not down:
             raise damaged("it has tiles without a size")
         rows = -(-height // down)
-        full = -(-across * depth // 8) * down
+        row = -(-across * depth // 8)
         each = -(-width // across) * rows
-        return _Grid(each * planes, rows, full, full, -(-width * depth // 8) * height * planes, True)
+        return _Grid(each * planes, rows, row * down, row * down, -(-width * depth // 8) * height * planes, row, pixel, True)
     strip = min(_one(tags, 278, height) or height, height)
     rows = -(-height // strip)
     row = -(-width * depth // 8)
-    return _Grid(rows * planes, rows, row * strip, row * (height - strip * (rows - 1)), row * height * planes, False)
+    return _Grid(rows * planes, rows, row * strip, row * (height - strip * (rows - 1)), row * height * planes, row, pixel, False)
 
 
 def _plausible(offsets: Sequence[int], counts: Sequence[int], grid: _Grid, exact: bool) -> None:
@@ -131,8 +134,8 @@ def _span(offsets: Sequence[int], counts: Sequence[int], grid: _Grid, size: int)
     return start, end, (place, min(length, end - place))
 
 
-def _old_jpeg(tags: PageTags, width: int, height: int, samples: int, grid: _Grid) -> Page:
+def _old_jpeg(tags: PageTags, grid: _Grid) -> Page:
     place, length = _one(tags, 513, 0), _one(tags, 514, 0)
     if not place or not length:
         raise damaged("it has a page without pixel data")
-    return Page(width, height, samples, place, place + length, (place, length), length, grid.decoded, True)
+    return Page(place, place + length, (place, length), (place,), grid.row, grid.pixel, grid.decoded, True)

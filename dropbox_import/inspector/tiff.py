@@ -31,6 +31,7 @@ INLINE = -1
 class Limits:
     directories: int = 200_000
     tags: int = 4_096
+    all_tags: int = 8_000_000
     segments: int = 20_000_000
 
 
@@ -61,6 +62,7 @@ class _Walk:
         self.source, self.limits, self.loose = source, limits, loose
         self.size = source.size
         self.needed = 0
+        self.tags = 0
         self.segments = 0
         self.seen: set[int] = set()
         self.description = (0, 0)
@@ -127,6 +129,10 @@ class _Walk:
             raise damaged(f"its list of pages is empty at byte {offset:,}")
         if tags > self.limits.tags:
             raise damaged(f"it has a page with {tags:,} tags")
+        # In total too: pages may lie on each other, so that a small file has any number of them.
+        self.tags += tags
+        if self.tags > self.limits.all_tags:
+            raise too_large(f"has more than {self.limits.all_tags:,} tags, which is more than can be inspected")
         length = tags * self.entry.size
         if not self._inside(offset + self.count.size, length + self.pointer.size):
             return 0
@@ -195,7 +201,8 @@ class _Walk:
         offset, length = self.description
         if length and (text := self.source.read(offset, min(length, 2000))).startswith(b"ImageJ="):
             for line in text.split(b"\n"):
-                if line.startswith(b"images=") and line[7:].strip().isdigit() and len(line) < 20:
+                # A plane that was saved by itself may have inherited the description of its stack: then nothing comes after it.
+                if line.startswith(b"images=") and line[7:].strip().isdigit() and len(line) < 20 and self.size > self.needed:
                     planes = int(line[7:])
         if planes > 1:
             self.needed = max(self.needed, page.start + planes * max(page.decoded, page.end - page.start if self.loose else 0))

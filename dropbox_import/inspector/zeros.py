@@ -1,7 +1,8 @@
 """Was the end of a file never filled? A copy that reserves its space first leaves zeros where bytes are missing.
 
 Black pixels are zeros too, so the decision is careful: packed data (LZW, Deflate, JPEG …) never end in a run of zeros;
-for plain pixels the zeros must begin in the middle of a page, after pixels that are hardly ever zero.
+plain pixels must be hardly ever zero before the run. A broken copy ends at a block of the file, black that belongs to the image
+begins at a row of it (a plane that was shifted, a footer): what is no block, or a row as well, has the benefit of the doubt.
 Only what is needed is read: blocks backwards from the end, or samples where the run of zeros is long.
 """
 
@@ -14,6 +15,7 @@ from dropbox_import.inspector.tiff import Layout
 BLOCK = 1 << 16
 LINEAR = 1 << 25
 SHORTEST = 512
+SECTOR = 512  # the least that a disk or a copy writes at once
 PADDING = 4096
 SAMPLES = 64
 _SLACK = 16
@@ -25,6 +27,9 @@ def unfilled(source: Source, layout: Layout) -> ImageError | None:
     if spare > max(PADDING, layout.needed // 10) and start_of_zeros(source, layout.needed, source.size) == layout.needed:
         # The list of pages ends where the zeros begin: the pages that followed are lost.
         return _fault(spare, source.size)
+    blank = _blank_text(source, layout)
+    if blank:
+        return _fault(blank, source.size)
     page = max(layout.all_pages, key=lambda page: page.end)
     place, length = page.last
     end = min(place + length, source.size)
@@ -38,7 +43,9 @@ def unfilled(source: Source, layout: Layout) -> ImageError | None:
         return None
     if spare < SHORTEST and any(0 <= other.start - zeros_from <= _SLACK for other in layout.all_pages):
         return None
-    return None if _often_black(source, begin, zeros_from) else _fault(run, source.size)
+    if not _broken_off(layout, zeros_from) or _often_black(source, begin, zeros_from):
+        return None
+    return _fault(run, source.size)
 
 
 def only_zeros(source: Source) -> bool:
@@ -90,6 +97,23 @@ def _sampled(source: Source, begin: int, end: int) -> int:
 
 def _filled(source: Source, offset: int) -> bool:
     return bool(source.read(offset, BLOCK).strip(b"\0"))
+
+
+def _blank_text(source: Source, layout: Layout) -> int:
+    """How many zeros from a block of the file on take in the whole description: the list of pages may end there too early. 0 for none."""
+    offset, length = layout.description
+    zeros_from = start_of_zeros(source, 0, offset + length)
+    run = offset + length - zeros_from
+    return run if run >= SHORTEST and zeros_from <= offset and -zeros_from % SECTOR < _SLACK else 0
+
+
+def _broken_off(layout: Layout, zeros_from: int) -> bool:
+    """Whether the file ends where a block of it does, and not where a row of the image does. The last pixel may end in zeros itself."""
+    page = next((page for page in layout.all_pages if page.start <= zeros_from < page.end), None)
+    if page is None or -zeros_from % SECTOR >= page.pixel:
+        return False
+    strip = max(offset for offset in page.offsets if offset <= zeros_from)
+    return -(zeros_from - strip) % page.row >= page.pixel
 
 
 def _often_black(source: Source, begin: int, zeros_from: int) -> bool:

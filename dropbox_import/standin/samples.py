@@ -125,7 +125,7 @@ def cut_in_half(path: Path) -> Path:
 def half_zero_tiff(path: Path) -> Path:
     """A file of the right size whose second half was never filled, as after a broken copy that reserves its space first."""
     data = plain_tiff(path, 77).read_bytes()
-    half = len(data) // 2
+    half = len(data) // 2 // 512 * 512  # a copy breaks off at a block
     path.write_bytes(data[:half] + bytes(len(data) - half))
     return path
 

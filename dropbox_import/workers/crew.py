@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from dropbox_import.workers import replies
-from dropbox_import.workers.limits import END_GRACE, OVER_GRACE, limit_of, size_of
+from dropbox_import.workers.limits import END_GRACE, OVER_GRACE, limit_of
 from dropbox_import.workers.protocol import URGENT, Command, Event, InCall, Role, Started
 from dropbox_import.workers.replies import Answer, Ticket
 
@@ -37,7 +37,7 @@ class Flight:
     command: Command
     sent: float
     call: str
-    size: int
+    size: int = 0
     since: float | None = None
 
     def due(self) -> float:
@@ -74,6 +74,13 @@ class Member:
         """May it get work that names it?"""
         return self.state is not State.ENDING
 
+    def lost(self, now: float) -> bool:
+        """Was it killed because it hung, and is still there? Then another may take its place: an inspector holds nothing.
+
+        A process inside a call to a dead disk or share ends only when that answers.
+        """
+        return self.role == "inspector" and bool(self.killed) and self.over_since is not None and now >= self.over_since + END_GRACE
+
     def room(self) -> int:
         """How many more commands it should get that any worker could do."""
         if not self.open() or self.alone or self.over_since is not None:
@@ -101,7 +108,7 @@ class Member:
     def fly(self, ticket: Ticket | None, command: Command, now: float) -> Command:
         """Note that a command is sent; returns it with the id that it has on this worker's wire."""
         self.sent += 1
-        self.flights[self.sent] = Flight(ticket, command, now, command.do, size_of(command))
+        self.flights[self.sent] = Flight(ticket, command, now, command.do)
         return replace(command, id=self.sent)
 
     def land(self, wire_id: int, now: float) -> Flight | None:

@@ -201,7 +201,7 @@ class Workers:
             if isinstance(event, Hello):
                 self._floor.greeted(member, child, event)
             elif isinstance(event, Done | Failed):
-                landed = member.land(event.id, now)
+                landed = self._floor.land(member, event.id, now)
                 if landed is not None and landed.ticket is None:
                     self._floor.configured(member, child, event)
                 self._floor.assign()

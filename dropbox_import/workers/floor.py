@@ -7,6 +7,7 @@ worker, ending it, and asking the dispatcher (`launch`) to run a new one. Replie
 from __future__ import annotations
 
 import logging
+import os.path
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, get_args
@@ -15,7 +16,7 @@ from dropbox_import import __version__
 from dropbox_import.clock import Clock
 from dropbox_import.workers import replies
 from dropbox_import.workers.child import Child, Start
-from dropbox_import.workers.crew import Act, Member, State
+from dropbox_import.workers.crew import Act, Flight, Member, State
 from dropbox_import.workers.protocol import PROTOCOL, THREADS, Command, Done, Failed, Hello, LineError, Role
 from dropbox_import.workers.replies import Answer, Ticket
 
@@ -59,6 +60,7 @@ class Floor:
         self.closed = False
         self.stopping = False
         self._waiting: dict[Role, deque[Ticket]] = {role: deque() for role in ROLES}
+        self._hung: set[str] = set()  # places (see `_place_of`) of which the last inspection hung
         self._settings = settings
         self._clock = clock
         self._log = log
@@ -97,12 +99,16 @@ class Floor:
 
     def assign(self) -> None:
         """Give the waiting commands to workers with room, start workers for the rest, send what may be sent."""
+        now = self._clock.monotonic()
+        dead = {place for member, _ in self.crew.values() if member.lost(now) for place in _places(member)}
         for role in ROLES:
-            waiting = self._waiting[role]
+            # After the hang of a share the other boxes go first; and while one holds a lost inspector it gets no other.
+            waiting = deque(sorted(self._waiting[role], key=lambda each: _place_of(each.command) in self._hung))
+            self._waiting[role] = waiting
             for _ in range(len(waiting)):
                 ticket = waiting.popleft()
                 try:
-                    member = self._place(role, ticket.alone)
+                    member = None if _place_of(ticket.command) in dead else self._place(role, ticket.alone)
                 except RuntimeError as trouble:  # the system gives no more threads
                     self._log.warning("no %s can be started: %s", role, trouble)
                     self.answers.append(replies.would_not_start(ticket, 0, str(trouble)))
@@ -112,6 +118,13 @@ class Floor:
             for ticket in member.next_tickets():
                 self._send(member, child, ticket, ticket.command)
 
+    def land(self, member: Member, wire_id: int, now: float) -> Flight | None:
+        """A worker has answered a command. None: there is none of that id."""
+        flight = member.land(wire_id, now)
+        if flight is not None:
+            self._hung.discard(_place_of(flight.command))
+        return flight
+
     def close(self) -> None:
         """No more work: what has not begun is answered."""
         self.closed = True
@@ -120,7 +133,8 @@ class Floor:
             tickets.clear()
 
     def _place(self, role: Role, alone: bool) -> Member | None:
-        same = [member for member, _ in self.crew.values() if member.role == role and member.alone == alone]
+        now = self._clock.monotonic()
+        same = [member for member, _ in self.crew.values() if member.role == role and member.alone == alone and not member.lost(now)]
         with_room = [member for member in same if member.room() > 0]
         if with_room:
             return max(with_room, key=Member.room)
@@ -178,7 +192,10 @@ class Floor:
             self.assign()
 
     def judge(self) -> float | None:
-        """Let go who is idle, kill who hangs. Returns for how many seconds nobody need look, None = until something changes."""
+        """Let go who is idle, kill who hangs, do without who is lost.
+
+        Returns for how many seconds nobody need look, None = until something changes.
+        """
         now = self._clock.monotonic()
         soonest = now + LOOK
         for member, child in self.crew.values():
@@ -191,7 +208,9 @@ class Floor:
                 child.let_go()
             elif act is Act.KILL:
                 self._log.warning("killing %s %d: %s", member.role, member.number, member.killed)
+                self._hung |= _places(member)
                 child.kill()
+        self.assign()  # one that is lost has made room
         return max(0.05, soonest - now) if self.crew else None
 
     def bury(self, member: Member, why: str) -> list[Answer]:
@@ -221,7 +240,7 @@ class Floor:
                 "worker": member.number,
                 "role": member.role,
                 "pid": child.pid,
-                "state": member.state.value,
+                "state": "lost" if member.lost(now) else member.state.value,
                 "alone": member.alone,
                 "waiting": len(member.waiting),
                 "commands": [
@@ -231,3 +250,12 @@ class Floor:
             }
             for member, child in self.crew.values()
         ]
+
+
+def _place_of(command: Command) -> str:
+    """The folder of the claims of a box, where one of them is to be inspected: they are on one share. Empty for other commands."""
+    return os.path.dirname(os.path.dirname(str(command.args.get("root", "")))) if command.do == "inspect" else ""
+
+
+def _places(member: Member) -> set[str]:
+    return {place for flight in member.flights.values() if (place := _place_of(flight.command))}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from dropbox_import.workers.protocol import Command
-
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -21,7 +19,7 @@ class Limit:
 
 LIMITS: dict[str, Limit] = {
     "start": Limit(120),  # from the start of the process to its first line; and a sent command that is not taken up
-    "inspect": Limit(600, 20_000_000),
+    "inspect": Limit(600),  # each file anew: of the largest, too, only a few places are read
     "login": Limit(60),
     "hash": Limit(600, 20_000_000),  # reading a file that the server has in part already
     "begin": Limit(400),  # a server whose database pool is used up may take 215 s
@@ -51,14 +49,6 @@ def limit_of(call: str, size: int) -> float:
     return LIMITS.get(call, OTHERS).allows(size)
 
 
-def computing_limit(size: int) -> int:
-    """Seconds of a processor that an inspection of `size` bytes may use: half the time it has, so that this limit is met first."""
-    return int(limit_of("inspect", size) / 2)
-
-
-def size_of(command: Command) -> int:
-    """The bytes that a command handles before it says anything: only `inspect` reads all of them without a call in between."""
-    if command.do != "inspect":
-        return 0
-    members = command.args.get("members", ())
-    return sum(member.get("size", 0) for member in members if isinstance(member, dict))
+def computing_limit() -> int:
+    """Seconds of a processor that the inspection of a file may use: half the time it has, so that this limit is met first."""
+    return int(limit_of("inspect", 0) / 2)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,16 @@ def members_of(folder: Path) -> list[FileFacts]:
 class Child:
     """The inspector, spoken to as the daemon does."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, program: Sequence[str] = ("-m", "dropbox_import.inspector")) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "dropbox_import.inspector", *options],
+            [sys.executable, *program, *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
         self.hello = self._event()
+        self.calls: list[str] = []
+        self.errors = b""
 
     def _event(self) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -50,15 +53,16 @@ class Child:
         args = {"root": str(root), "members": to_plain(members), "named": list(named)}
         self.process.stdin.write(json.dumps({"id": 7, "do": "inspect", "drop": "d", "args": args}).encode() + b"\n")
         self.process.stdin.flush()
-        while (event := self._event())["event"] in ("started", "progress"):
+        while (event := self._event())["event"] in ("started", "progress", "in-call"):
             assert event["id"] == 7
+            self.calls += [event["call"]] if event["event"] == "in-call" else []
         return event
 
     def __enter__(self) -> Child:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.communicate(timeout=20)
+        self.errors = self.process.communicate(timeout=20)[1]
 
 
 def test_a_drop_of_everything_is_sorted_out_by_the_child(tmp_path: Path) -> None:
@@ -123,6 +127,28 @@ def test_computing_over_the_limit_ends_the_child(tmp_path: Path) -> None:
     with Child("--cpu", "1") as child:
         assert child.inspect(tmp_path, members_of(tmp_path)) == {"event": "end"}
     assert child.process.returncode != 0
+
+
+TELLING = """
+import sys
+from dropbox_import.inspector import __main__ as inspector
+from dropbox_import.workers import serve
+serve.SHORT = 0
+inspector._limit_computing = lambda seconds: print("may compute for", seconds, file=sys.stderr)
+inspector.main()
+"""
+
+
+def test_each_file_has_its_own_limits_and_they_do_not_grow_with_its_size(tmp_path: Path) -> None:
+    """Together they may take any time; but one that hangs is found out soon."""
+    for number in range(3):
+        samples.plain_tiff(tmp_path / f"{number}.tif")
+    with (tmp_path / "huge.czi").open("wb") as file:
+        file.truncate(10**12)
+    with Child(program=("-c", TELLING)) as child:
+        assert child.inspect(tmp_path, members_of(tmp_path))["event"] == "done"
+    assert child.calls == ["inspect"] * 4
+    assert child.errors.splitlines() == [b"may compute for 300"] * 5
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:

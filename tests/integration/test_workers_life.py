@@ -14,6 +14,8 @@ import psutil
 import pytest
 
 from dropbox_import.clock import SystemClock
+from dropbox_import.workers.child import Child
+from dropbox_import.workers.limits import END_GRACE
 from dropbox_import.workers.locks import end_orphans, start_mark, write_lock
 from dropbox_import.workers.protocol import MAX_LINE
 from dropbox_import.workers.tree import lower_priority
@@ -63,6 +65,30 @@ def test_a_lone_command_over_its_limit_is_ended_at_once(tmp_path: Path) -> None:
         reply = hanging.wait(PATIENCE)
     assert reply is not None
     assert (reply.died, reply.error and reply.error.kind) == (True, "hung")
+
+
+def test_an_inspector_that_cannot_be_killed_does_not_keep_the_others_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process inside a call to a dead disk or share stays until that answers, killed or not."""
+    clock, kill = HandClock(), Child.kill
+    with crew(tmp_path, clock=clock) as here:
+        monkeypatch.setattr(Child, "kill", lambda child: None)
+        hanging = here.submit("hang", "inspector", call="inspect")
+        until(lambda: "inspect" in here.calls(), "it is in its call")
+        waiting = here.submit("echo", "inspector")
+        clock.time += 600
+        here.workers.tick()
+        assert here.states() == ["inspector ready"]
+        clock.time += END_GRACE
+        here.workers.tick()
+        reply = waiting.wait(PATIENCE)
+        assert reply is not None
+        assert (reply.effect, reply.worker) == ("done", 2)
+        assert here.states() == ["inspector lost", "inspector ready"]
+        assert hanging.wait(0.1) is None
+        monkeypatch.setattr(Child, "kill", kill)
+    late = hanging.wait(PATIENCE)
+    assert late is not None
+    assert (late.died, late.error and late.error.kind) == (True, "hung")
 
 
 def test_idle_workers_end_after_their_time_and_not_before(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,13 +21,20 @@ from dropbox_import.model import FileFacts
 from dropbox_import.standin.samples import cells
 
 
-def fault_of(*planes: np.ndarray, **options: object) -> ImageError | None:
+def fault_in(data: bytes) -> ImageError | None:
+    return examine(FileFacts("a.tif", len(data), 0), format_of("a.tif"), Buffer(data), Documents()).fault
+
+
+def written(*planes: np.ndarray, **options: object) -> bytes:
     file = io.BytesIO()
-    with tifffile.TiffWriter(file) as writer:
+    with tifffile.TiffWriter(file, bigtiff=bool(options.pop("bigtiff", False))) as writer:
         for plane in planes:
             writer.write(plane, metadata=None, contiguous=False, **options)
-    data = file.getvalue()
-    return examine(FileFacts("a.tif", len(data), 0), format_of("a.tif"), Buffer(data), Documents()).fault
+    return file.getvalue()
+
+
+def fault_of(*planes: np.ndarray, **options: object) -> ImageError | None:
+    return fault_in(written(*planes, **options))
 
 
 def mask(rows_with_objects: int) -> np.ndarray:
@@ -55,12 +63,52 @@ def test_a_rotated_image_with_black_corners_is_fine() -> None:
     assert fault_of(image) is None
 
 
-def test_a_camera_image_that_turns_black_in_mid_row_is_refused() -> None:
-    image = cells(4)
-    image.reshape(-1)[3000:] = 0
-    fault = fault_of(image)
-    assert fault is not None
-    assert fault.code is Code.ZEROS
+@pytest.mark.parametrize("options", [{"imagej": True}, {"ome": True}, {"rowsperstrip": 5}, {"tile": (16, 32)}, {"bigtiff": True}], ids=str)
+@pytest.mark.parametrize("rows", range(1, 40, 3))
+def test_a_plane_that_was_shifted_up_is_fine(rows: int, options: dict[str, Any]) -> None:
+    """A registered stack: what came in from below has no pixels."""
+    stack = np.stack([cells(number) for number in range(3)])
+    stack[-1] = np.roll(stack[-1], -rows, axis=0)
+    stack[-1, -rows:] = 0
+    file = io.BytesIO()
+    tifffile.imwrite(file, stack, photometric="minisblack", **options)
+    assert fault_in(file.getvalue()) is None
+
+
+def test_a_plane_that_was_shifted_up_and_aside_is_fine() -> None:
+    plane = cells(1, 2048, 128)
+    plane[-12:] = 0
+    plane[:, -5:] = 0
+    assert fault_of(cells(2, 2048, 128), plane) is None
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_a_colour_picture_with_a_black_footer_is_fine(planar: str) -> None:
+    shape = (100, 150, 3) if planar == "contig" else (3, 100, 150)
+    picture = np.random.default_rng(1).integers(1, 255, shape).astype(np.uint8)
+    picture[(slice(80, None),) if planar == "contig" else (slice(None), slice(80, None))] = 0
+    assert fault_of(picture, photometric="rgb", planarconfig=planar) is None
+
+
+@pytest.mark.parametrize("options", [{}, {"rowsperstrip": 5}, {"tile": (16, 32)}, {"bigtiff": True}], ids=str)
+def test_a_camera_image_whose_end_was_never_filled_is_refused(options: dict[str, Any]) -> None:
+    """A broken copy ends at a block of the file, and that is in the middle of a row."""
+    data = written(cells(4), **dict(options))
+    for kept in range(1024, len(data) - 512, 512):
+        fault = fault_in(data[:kept] + bytes(len(data) - kept))
+        assert fault is not None, kept
+        assert fault.code is Code.ZEROS
+
+
+def test_where_a_block_of_the_file_and_a_row_end_together_the_image_has_the_benefit_of_the_doubt() -> None:
+    data = bytearray(written(cells(4, 256, 64)))
+    with tifffile.TiffFile(io.BytesIO(bytes(data))) as opened:
+        place = opened.pages[0].dataoffsets[0]
+    moved = data + bytes(-len(data) % 512)
+    struct.pack_into("<I", moved, moved.index(struct.pack("<HHII", 273, 4, 1, place)) + 8, len(moved))
+    moved += data[place:]
+    assert fault_in(bytes(moved)) is None
+    assert fault_in(bytes(moved[: -16 * 512]) + bytes(16 * 512)) is None
 
 
 def test_packed_data_never_end_in_zeros() -> None:

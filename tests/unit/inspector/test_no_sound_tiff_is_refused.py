@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import struct
 import warnings
 from typing import Any
 
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 import tifffile
 
+from dropbox_import.inspector.faults import Code
 from dropbox_import.inspector.formats import format_of
 from dropbox_import.inspector.ometiff import Documents
 from dropbox_import.inspector.source import Buffer
-from dropbox_import.inspector.whole import examine
+from dropbox_import.inspector.whole import Examined, examine
 from dropbox_import.model import FileFacts
 
 TYPES = (np.uint8, np.uint16, np.float32, np.complex64, np.bool_)
@@ -98,3 +100,46 @@ def test_a_last_strip_that_announces_more_than_its_rows_is_fine() -> None:
     size = 2 if kind == 3 else 4
     data[place + 2 * size : place + 3 * size] = (64).to_bytes(size, "little")
     check(io.BytesIO(bytes(data)))
+
+
+def lsm(strips: int = 4) -> bytes:
+    """Packed as a Zeiss LSM: StripByteCounts hold the sizes that the strips have unpacked."""
+    file = io.BytesIO()
+    image = np.add.outer(np.arange(32, dtype=np.uint8), np.arange(64, dtype=np.uint8))
+    tifffile.imwrite(file, image, rowsperstrip=32 // strips, compression="zlib", metadata=None)
+    data = bytearray(file.getvalue())
+    with tifffile.TiffFile(io.BytesIO(bytes(data))) as opened:
+        tag = opened.pages[0].tags[279]
+        assert opened.pages[0].dataoffsets[-1] + 64 * 32 // strips > len(data)
+    data[tag.valueoffset : tag.valueoffset + tag.valuebytecount] = struct.pack(
+        f"<{strips}{'H' if tag.dtype == 3 else 'I'}", *[64 * 32 // strips] * strips
+    )
+    return bytes(data)
+
+
+def examined_as(name: str, data: bytes) -> Examined:
+    return examine(FileFacts(name, len(data), 0), format_of(name), Buffer(data), Documents())
+
+
+@pytest.mark.parametrize("strips", [1, 4])
+def test_a_packed_lsm_that_gives_sizes_of_unpacked_strips_is_fine(strips: int) -> None:
+    data = lsm(strips)
+    assert examined_as("a.lsm", data).fault is None
+    assert examined_as("a.tif", data).fault is not None
+
+
+def test_a_packed_lsm_is_cut_where_a_strip_does_not_begin_in_the_file() -> None:
+    data = lsm()
+    with tifffile.TiffFile(io.BytesIO(data)) as opened:
+        last = opened.pages[0].dataoffsets[-1]
+    assert examined_as("a.lsm", data[: last + 1]).fault is None
+    fault = examined_as("a.lsm", data[:last]).fault
+    assert fault is not None
+    assert fault.code is Code.CUT
+
+
+def test_one_page_that_inherited_the_description_of_a_stack_is_fine() -> None:
+    """A plane that was taken out of a stack and saved by itself keeps the words "images=100"."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, pixels((16, 24), np.uint8), description="ImageJ=1.53t\nimages=100\nslices=100\n", metadata=None)
+    check(file)

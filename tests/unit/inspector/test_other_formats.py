@@ -127,6 +127,17 @@ def test_another_format_under_this_suffix_is_refused(name: str) -> None:
     assert "hunter2" not in fault.says
 
 
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("name", ["a.mrc", "a.dv"])
+def test_numbers_that_make_sense_in_both_orders_of_bytes_are_read_in_the_one_that_fits(name: str, order: str) -> None:
+    head = struct.pack(order + "4i", 512, 512, 1, 0).ljust(1024, b"\0")
+    data = head + b"\x33" * (512 * 512)
+    assert code_of(name, data) is None
+    fault = examined(name, data[:-1]).fault
+    assert fault is not None
+    assert fault.says == f"ends after {len(data) - 1:,} of the {len(data):,} bytes that it announces"
+
+
 def test_a_picture_may_be_any_picture() -> None:
     assert examined("really_a_png.jpg", png()).fault is None
 

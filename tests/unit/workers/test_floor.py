@@ -30,13 +30,20 @@ def nothing(reply: Reply) -> None:
     pass
 
 
-def floor() -> Floor:
+class HandClock(SystemClock):
+    time = 1000.0
+
+    def monotonic(self) -> float:
+        return self.time
+
+
+def floor(clock: SystemClock | None = None) -> Floor:
     def launch(member: Member, child: Child) -> None:
         pass
 
     roles: tuple[Role, ...] = ("importer", "inspector")
     how = {role: Start(role, ("never",), Path("/none")) for role in roles}
-    return Floor(Some(), SystemClock(), logging.getLogger("test"), how, {}, launch)
+    return Floor(Some(), clock or SystemClock(), logging.getLogger("test"), how, {}, launch)
 
 
 def ticket(role: Role = "importer", do: str = "poll", *, alone: bool = False, worker: int | None = None) -> Ticket:
@@ -102,6 +109,80 @@ def test_what_a_dead_worker_had_not_got_yet_goes_to_the_next_in_its_order() -> N
     assert [(each.command.do, reply.died) for each, reply in answers] == [(f"step-{number}", False) for number in range(6)]
     waiting = [each.command.do for member, _ in there.crew.values() for each in member.waiting]
     assert waiting == ["step-6", "step-7"]
+
+
+def inspection(box: str, drop: str) -> Ticket:
+    command = Command(1, "inspect", {"root": f"/{box}/inprogress/{drop}/d"}, drop=drop)
+    return Ticket("inspector", command, nothing, alone=False, worker=None)
+
+
+def hangs(there: Floor, clock: HandClock) -> Member:
+    """The drop that is inspected now is not answered within its limit; returns the worker that was killed for it."""
+    (member,) = (each for each, _ in there.crew.values() if each.flights and not each.killed)
+    clock.time += 600
+    there.judge()
+    assert member.killed
+    return member
+
+
+def inspected(there: Floor) -> list[str]:
+    return [flight.command.drop for member, _ in there.crew.values() for flight in member.flights.values()]
+
+
+def test_after_a_share_that_hung_the_other_boxes_have_their_turn() -> None:
+    clock = HandClock()
+    there = floor(clock)
+    for box, drop in (("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1"), ("b", "b2")):
+        there.take(inspection(box, drop))
+    greet(there, 1)
+    there.bury(hangs(there, clock), "signal 9")
+    seen = []
+    for _ in range(4):
+        number = max(there.crew)
+        if not there.crew[number][0].flights:
+            greet(there, number)
+        seen += inspected(there)
+        there.land(there.crew[number][0], min(there.crew[number][0].flights), clock.time)
+        there.assign()
+    assert seen == ["b1", "b2", "a2", "a3"]
+
+
+def test_a_share_that_answers_again_waits_no_longer_than_others() -> None:
+    clock = HandClock()
+    there = floor(clock)
+    there.take(inspection("a", "a1"))
+    greet(there, 1)
+    there.bury(hangs(there, clock), "signal 9")
+    there.take(inspection("a", "a2"))
+    greet(there, 2)
+    there.land(there.crew[2][0], 1, clock.time)
+    for box, drop in (("a", "a3"), ("a", "a4"), ("b", "b1")):
+        there.take(inspection(box, drop))
+    there.land(there.crew[2][0], 2, clock.time)
+    there.assign()
+    assert inspected(there) == ["a4"]
+
+
+def test_a_share_that_holds_an_inspector_for_good_gets_no_other() -> None:
+    clock = HandClock()
+    there = floor(clock)
+    there.take(inspection("a", "a1"))
+    greet(there, 1)
+    there.take(inspection("a", "a2"))
+    member = hangs(there, clock)
+    there.take(inspection("b", "b1"))
+    clock.time += 9
+    there.judge()
+    assert len(there.crew) == 1
+    clock.time += 1
+    there.judge()
+    greet(there, 2)
+    assert inspected(there) == ["a1", "b1"]
+    there.land(there.crew[2][0], 1, clock.time)
+    there.assign()
+    assert inspected(there) == ["a1"]
+    there.bury(member, "signal 9")
+    assert inspected(there) == ["a2"]
 
 
 steps = st.lists(

@@ -9,8 +9,8 @@ import pytest
 
 import dropbox_import
 from dropbox_import.workers.crew import Act, Member, State
-from dropbox_import.workers.limits import END_GRACE, LIMITS, OTHERS, OVER_GRACE, Limit, limit_of, size_of
-from dropbox_import.workers.protocol import Command, InCall, Started
+from dropbox_import.workers.limits import END_GRACE, LIMITS, OTHERS, OVER_GRACE, Limit, limit_of
+from dropbox_import.workers.protocol import Command, InCall, Role, Started
 from dropbox_import.workers.replies import Reply, Ticket
 
 IDLE = 60.0
@@ -20,8 +20,8 @@ def nothing(reply: Reply) -> None:
     pass
 
 
-def ready(cap: int = 4) -> Member:
-    member = Member(5, "importer", False, cap, 0.0)
+def ready(cap: int = 4, role: Role = "importer") -> Member:
+    member = Member(5, role, False, cap, 0.0)
     member.enter(State.READY, 0.0)
     return member
 
@@ -38,7 +38,7 @@ def fly(member: Member, do: str, now: float, started: bool = True, **args: Any) 
     ("call", "size", "seconds"),
     [
         ("inspect", 0, 600),
-        ("inspect", 20_000_000_000, 1600),
+        ("inspect", 10**14, 600),
         ("login", 10**12, 60),
         ("write", 5_000_000, 600),
         ("close", 50_000_000_000, 10_120),
@@ -63,9 +63,27 @@ def said(limit: Limit) -> str:
     return f"{limit.seconds:.0f} s" + (f" + 1 s per {limit.bytes_per_second // 1_000_000} MB" if limit.bytes_per_second else "")
 
 
-def test_an_inspection_is_judged_by_all_its_members() -> None:
-    assert size_of(Command(1, "inspect", {"members": [{"path": "a", "size": 5}, {"path": "b", "size": 7}, {"path": "c"}]})) == 12
-    assert size_of(Command(1, "send", {"members": [{"size": 5}]})) == 0
+def test_an_inspection_has_its_limit_whatever_the_sizes_of_its_members() -> None:
+    """Only headers are read: a sparse file of 100 TB kept the one inspector from all boxes for 58 days."""
+    member = ready()
+    fly(member, "inspect", 0.0, members=[{"path": "a", "size": 10**14}])
+    assert member.judge(600.0, IDLE)[0] is Act.KILL
+
+
+def test_an_inspector_that_cannot_be_killed_is_lost_and_an_importer_never() -> None:
+    roles: tuple[Role, ...] = ("inspector", "importer")
+    for role in roles:
+        member = ready(role=role)
+        fly(member, "inspect", 0.0)
+        assert member.judge(600.0, IDLE)[0] is Act.KILL
+        assert not member.lost(600.0 + END_GRACE - 1)
+        assert member.lost(600.0 + END_GRACE) is (role == "inspector")
+
+
+def test_a_worker_that_was_not_killed_is_not_lost() -> None:
+    member = ready(role="inspector")
+    fly(member, "inspect", 0.0)
+    assert not member.lost(10_000.0)
 
 
 def test_the_limit_counts_from_the_begin_of_the_running_call() -> None:
