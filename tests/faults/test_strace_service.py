@@ -50,10 +50,6 @@ class Point:
     call: Call
 
     @property
-    def kind(self) -> str:
-        return "the service is killed at a call" if self.what == KILL else f"the service is refused a call, {self.what}"
-
-    @property
     def inject(self) -> str:
         how = f"signal={KILL}" if self.what == KILL else f"error={self.what}"
         return f"{self.call.name}:{how}:when={self.call.number}"
@@ -149,7 +145,9 @@ def test_a_fault_at_any_call_of_the_service(stages: list[Stage]) -> None:
                 missed.append(verdict.point)
                 continue
             try:
-                with counted(verdict.point.kind, str(verdict.point)):
+                what = verdict.point.what
+                kind = "the service is killed at a call" if what == KILL else f"the service is refused a call, {what}"
+                with counted(kind, str(verdict.point)):
                     assert not verdict.broken, "; ".join(verdict.broken)
             except AssertionError as error:
                 wrong.append(str(error))
