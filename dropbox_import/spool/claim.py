@@ -132,8 +132,12 @@ def load(box: Layout, path: Path, clock: Clock) -> Claim:
 
 
 def same_file(seen: FileFacts, now: FileFacts) -> bool:
-    """Whether it is still the file that was seen; the id counts only where both have one (shares change it)."""
-    known = not seen.file_id or not now.file_id or seen.file_id == now.file_id
+    """Whether it is still the file that was seen; the id counts only where both have one (shares change it).
+
+    Of the id only the inode: after a reboot, or when it was mounted anew, a volume may have another device number (btrfs, LVM, USB).
+    """
+    inodes = [one.file_id.rpartition(":")[2] for one in (seen, now)]
+    known = not all(inodes) or inodes[0] == inodes[1]
     return known and (seen.size, seen.mtime_ns) == (now.size, now.mtime_ns)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dropbox_import.clock import Clock
 from dropbox_import.disk import files, seal
+from dropbox_import.disk.facts import is_folder, is_there
 from dropbox_import.plain import from_plain, to_plain
 from dropbox_import.spool import layout, reports
 from dropbox_import.spool.claim import Claim, files_below, kept_name, load, restore_modes
@@ -34,16 +35,16 @@ def split(claim: Claim, clock: Clock) -> None:
         unwanted = reports.unwanted(claim.drop)
         claim.append(Record("split", {"members": list(unwanted)}))
     beside = claim.path.with_name(claim.path.name + SPLIT_SUFFIX)
-    here = [path for path in unwanted if (claim.members / path).exists()]
-    if here or beside.is_dir() or not unwanted:
+    here = [path for path in unwanted if is_there(claim.members / path)]
+    if here or is_folder(beside) or not unwanted:
         other = _second_claim(claim, beside, unwanted, clock)
         for path in here:
             target = other.members / path
-            if not target.parent.is_dir():
+            if not is_folder(target.parent):
                 files.make_dirs(target.parent, 0o700)
             files.rename(claim.members / path, target)
         for folder in sorted({(base / path).parent for path in unwanted for base in (claim.members, other.members)}, key=str):
-            if folder.is_dir():
+            if is_folder(folder):
                 files.sync_dir(folder)
         if not other.drop.claimed:
             modes = [mode for mode in claim.drop.modes or () if _belongs(str(mode["path"]), unwanted, claim)]
@@ -59,15 +60,15 @@ def _belongs(path: str, unwanted: tuple[str, ...], claim: Claim) -> bool:
 
 
 def _second_claim(claim: Claim, beside: Path, unwanted: tuple[str, ...], clock: Clock) -> Claim:
-    if not beside.is_dir():
+    if not is_folder(beside):
         files.make_dir(beside, 0o700)
     for source in (claim.kept_sidecar, claim.path / layout.REQUEST):
         _copy(source, beside / source.name)
     references = claim.path / layout.REFERENCES
-    for source in sorted(references.rglob("*")) if references.is_dir() else []:
+    for source in sorted(references.rglob("*")) if is_folder(references) else []:
         if source.is_file():
             _copy(source, beside / layout.REFERENCES / source.relative_to(references))
-    if not (beside / layout.MEMBERS).is_dir():
+    if not is_folder(beside / layout.MEMBERS):
         files.make_dir(beside / layout.MEMBERS, 0o700)
     other = load(claim.box, beside, clock)
     if other.journal is None:
@@ -86,7 +87,7 @@ def _second_claim(claim: Claim, beside: Path, unwanted: tuple[str, ...], clock: 
 
 def _copy(source: Path, target: Path) -> None:
     """Copy one of our own files; a half-made copy of an earlier try is made anew."""
-    if not target.parent.is_dir():
+    if not is_folder(target.parent):
         files.make_dirs(target.parent, 0o700)
     files.remove_file(target)
     files.copy_in(source, target)
@@ -118,7 +119,7 @@ def file(claim: Claim, key: bytes) -> Path:
     part = "failed" if drop.id.endswith(SPLIT_SUFFIX) else ("done" if drop.two_outcomes else "")
     failed = part == "failed" or (not part and drop.has_failures)
     if not drop.destination:
-        if claim.kept_sidecar.name != kept_name(candidate.sidecar.path) or not claim.kept_sidecar.exists():
+        if claim.kept_sidecar.name != kept_name(candidate.sidecar.path) or not is_there(claim.kept_sidecar):
             raise FileNotFoundError(f"{claim.kept_sidecar} should be in the claim")
         _write_reports(claim, part, failed)
         _choose_place(claim, failed, key)
@@ -157,7 +158,7 @@ def _write_reports(claim: Claim, part: str, failed: bool) -> None:
     for name, text in told.items():
         if text:
             files.replace(claim.path / name, text.encode("utf-8", "backslashreplace"))
-        elif (claim.path / name).exists():  # of an earlier filing
+        elif is_there(claim.path / name):  # of an earlier filing
             files.remove_file(claim.path / name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -390,3 +391,29 @@ def test_images_whose_owner_is_locked_out_before_the_dataset_is_annotated_are_do
             assert lab.filed("failed") == []
             return
     pytest.fail("it never came so far")
+
+
+def test_a_volume_that_has_another_number_after_a_reboot_has_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At every point of a drop's life: nothing is put back, uploaded again, or told as changed."""
+    from dropbox_import.disk import facts as disk_facts
+
+    facts_of = disk_facts.facts_of
+
+    def renumbered(relative: str, seen: os.stat_result, *, stable_ids: bool) -> FileFacts:
+        found = facts_of(relative, seen, stable_ids=stable_ids)
+        return replace(found, file_id="4711:" + found.file_id.rpartition(":")[2])
+
+    for point in range(1, 200, 7):
+        lab = Lab(tmp_path / str(point))
+        lab.drop("p.yaml", SIDECAR, {"p/1.tif": b"1", "p/2.tif": b"2"})
+        lab.life(point)
+        with monkeypatch.context() as patch:
+            patch.setattr(disk_facts, "facts_of", renumbered)
+            lab.life()
+        lab.check(2)
+        (filed,) = lab.filed("done")
+        assert not (filed / "ATTENTION.txt").exists()
+        kinds = [record.kind for record in read_newest(filed)]
+        assert not {"release", "reinspect"} & set(kinds)
+        if lab.effects < point:
+            break
