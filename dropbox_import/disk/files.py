@@ -99,6 +99,20 @@ def sync_open(fd: int) -> None:
             raise
 
 
+def sync_volume(fd: int) -> bool:
+    """Sync all that was written to the volume of what is open, in one call. False: this system has no such call, nothing was done."""
+    if sys.platform != "linux":
+        return False
+    try:
+        call = ctypes.CDLL(None, use_errno=True).syncfs
+    except (OSError, AttributeError):
+        return False
+    if call(ctypes.c_int(fd)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return True
+
+
 def remove_dir(path: Path, *, base: Path | None = None) -> None:
     """Remove an empty folder. OSError (ENOTEMPTY, FileNotFoundError) otherwise. `base`: as in `make_dir`."""
     with effect("remove_dir", path), _reached(path, base) as (name, folder):

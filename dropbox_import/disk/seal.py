@@ -13,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from dropbox_import.disk.files import sync_dir, sync_open
+from dropbox_import.disk.files import sync_dir, sync_open, sync_volume
 from dropbox_import.disk.observe import effect
 
 
@@ -41,6 +42,8 @@ if sys.platform == "win32":
         """Give back what `look` saw (nothing on Windows)."""
 
 else:
+    _Found = TypeVar("_Found")
+    _SYNCED_ONE_BY_ONE = 100  # files and folders; of more the volume is synced, so that a drop of ten thousand costs one sync
     _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
     def look(tree: Path) -> tuple[OldMode, ...]:
@@ -89,9 +92,11 @@ else:
         with effect("restore", tree):
             _inside(None, os.fspath(tree), partial(enter, path="."))
         # A mode lasts for sure when its own file was synced, and nobody looks into a filed folder again. Only after the last change:
-        # a journaling file system writes all of them down with the first sync.
+        # a journaling file system writes all of them down with the first sync. Of a large drop the whole volume is synced once.
         with effect("sync", tree):
-            _inside(None, os.fspath(tree), partial(_sync_known, path=".", known=frozenset(known)))
+            many = len(known) > _SYNCED_ONE_BY_ONE and _inside(None, os.fspath(tree), sync_volume)
+            if not many:
+                _inside(None, os.fspath(tree), partial(_sync_known, path=".", known=frozenset(known)))
         sync_dir(tree)
 
     def _sync_known(folder: int, path: str, known: frozenset[str]) -> None:
@@ -105,10 +110,10 @@ else:
         if path in known:
             sync_open(folder)
 
-    def _inside(above: int | None, name: str, visit: Callable[[int], None], flags: int = _FOLDER) -> None:
+    def _inside(above: int | None, name: str, visit: Callable[[int], _Found], flags: int = _FOLDER) -> _Found:
         opened = os.open(name, flags, dir_fd=above)
         try:
-            visit(opened)
+            return visit(opened)
         finally:
             os.close(opened)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,18 @@ def test_a_mode_that_was_given_back_is_synced_after_the_last_change(tmp_path: Pa
     seal.restore(top, old)
     assert {number for number, _ in seen} == {path.stat().st_ino for path in (top, *top.rglob("*"))}
     assert all(then == before for _, then in seen)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux syncs a volume in one call")
+def test_a_large_tree_is_synced_in_one_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(150):
+        (tmp_path / f"{number}.tif").write_bytes(b"x")
+    old = seal.look(tmp_path)
+    seal.seal(tmp_path)
+    synced, volumes = list[int](), list[int]()
+    real = seal.sync_volume
+    monkeypatch.setattr(os, "fsync", synced.append)
+    monkeypatch.setattr(seal, "sync_volume", lambda fd: [volumes.append(fd), real(fd)][1])
+    seal.restore(tmp_path, old)
+    assert (len(volumes), len(synced)) == (1, 1), "the volume, and the folder's own names"
+    assert seal.look(tmp_path) == old
