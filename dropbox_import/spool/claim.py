@@ -79,16 +79,23 @@ class Claim:
             self.journal.append(records, sync=sync)
             if sync:
                 self.journal.path.stat()
+                self._not_overtaken()
         except FileNotFoundError as error:
             raise_if_taken(self.box, self.path, error)
         self._follow(before)
 
     def still_ours(self) -> None:
-        """Raises ClaimTaken when the claim is not in its place any more, OSError when that cannot be told."""
+        """Raises ClaimTaken when the claim is not in its place any more, or not as we left it; OSError when that cannot be told."""
         try:
             self.path.stat()
         except FileNotFoundError as error:
             raise_if_taken(self.box, self.path, error)
+        self._not_overtaken()
+
+    def _not_overtaken(self) -> None:
+        """While this process slept another instance may have had the claim, and it came back: then it is to be read anew."""
+        if self.journal is not None and self.journal.overtaken:
+            raise ClaimTaken(f"another instance has had the claim {self.path.name} meanwhile")
 
     def begin_epoch(self, record: Record) -> None:
         """Journal a record from which on nobody else's lines count. Raises OSError."""

@@ -128,7 +128,7 @@ def file(claim: Claim, key: bytes) -> Path:
     if _in_use(target) or claim.drop.last != "file":
         _choose_place(claim, failed, key)
         target = claim.box.box / claim.drop.destination
-    claim.path.stat()  # nothing is made where the box cannot be seen
+    claim.still_ours()  # nothing is made where the box cannot be seen
     _make_month(claim, target.parent)  # somebody may have tidied up the empty month
     _open_to_user(claim, candidate.user)
     files.rename(claim.path, target)

@@ -26,7 +26,7 @@ from typing import Any
 
 from dropbox_import.clock import Clock
 from dropbox_import.disk import files
-from dropbox_import.disk.facts import NotAPlainFile, read_below
+from dropbox_import.disk.facts import NotAPlainFile, is_there, read_below
 from dropbox_import.disk.files import Appender
 from dropbox_import.errors import JournalDamaged
 
@@ -154,6 +154,11 @@ class Journal:
         """What this file shows may not be on the disk, whoever opened it: the journal is to go on in a new segment."""
         return self.path in _unsure
 
+    @property
+    def overtaken(self) -> bool:
+        """Whether somebody else has gone on in a newer segment. Raises OSError."""
+        return is_there(self._next_path())
+
     @classmethod
     def create(cls, folder: Path, clock: Clock) -> Journal:
         path = folder / "journal.jsonl"
@@ -204,14 +209,15 @@ class Journal:
 
     def new_segment(self, records: Iterable[Record] = ()) -> None:
         """Go on in a fresh file with all that is known, and with `records` as the beginning of a new epoch. Raises OSError."""
-        fresh = self._numbered(records, 1)
-        last = _SEGMENT.fullmatch(self.path.name)
-        number = int(last[1] or 1) if last else 1
-        path = self.path.with_name(f"journal-{number + 1:04}.jsonl")
+        fresh, path = self._numbered(records, 1), self._next_path()
         files.replace(path, b"".join(encode(record) for record in (*self.records, *fresh)))
         _unsure.discard(self.path)
         self.path, self._stale, self._torn = path, False, None
         self.records += fresh
+
+    def _next_path(self) -> Path:
+        last = _SEGMENT.fullmatch(self.path.name)
+        return self.path.with_name(f"journal-{int(last[1] or 1) + 1 if last else 2:04}.jsonl")
 
     def _numbered(self, records: Iterable[Record], epochs: int) -> tuple[Record, ...]:
         last = self.records[-1] if self.records else None

@@ -17,7 +17,7 @@ effect), blackout (as if Glacier2 were killed and started again: for `seconds` e
 sessions stay).
 `calls.jsonl` there holds one line for each call: {"n", "op", "id", "user", "at"}; `watch` tells of those that do not end.
 `struck.jsonl` holds one line for each fault that came about: {"rule": its id, "do", "op", "user"}. A test must look there: a rule alone
-proves nothing, since its call may never come, or have no session to end, or fail by itself before its answer could be cut off.
+proves nothing, since its call may never come, or have no session to end.
 """
 
 from __future__ import annotations

@@ -140,6 +140,7 @@ def _through(servant: Servant, session: Session | None, name: str, given: tuple[
             servant.session.touch(name)
         answer = effect()
     except Ice.Exception:
+        _after(rule, servant, name, given, user)
         raise
     except Exception as error:
         LOG.exception("%s failed in the stand-in", name)
@@ -147,10 +148,15 @@ def _through(servant: Servant, session: Session | None, name: str, given: tuple[
     finally:
         if late and session is not None:
             house.sessions.release(session)
-    if rule is not None and rule.do == "cut-after":
-        house.faults.came_about(rule, name, user)
-        current.con.close(True)
+    _after(rule, servant, name, given, user)
     return answer
+
+
+def _after(rule: Rule | None, servant: Servant, name: str, given: tuple[Any, ...], user: str) -> None:
+    """What the fault does with an answer, be it an exception."""
+    if rule is not None and rule.do == "cut-after":
+        servant.house.faults.came_about(rule, name, user)
+        given[-1].con.close(True)
 
 
 def _strike(rule: Rule, servant: Servant, session: Session | None, given: tuple[Any, ...], user: str) -> bool:

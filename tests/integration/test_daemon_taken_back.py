@@ -253,6 +253,33 @@ def test_a_drop_of_a_dead_instance_is_finished_by_another(tmp_path: Path, turns:
 # --- the disk --------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("moves", ["nothing", "a command is answered"])
+def test_a_daemon_that_slept_while_its_claims_went_and_came_back_reads_them_anew(tmp_path: Path, moves: str) -> None:
+    """Another one adopted them, went on with them and was lost; the first one was asked to adopt them again before it had noticed."""
+    lab, rng = Lab(tmp_path, queued=True, hosts=2), random.Random(5)
+    for number in range(3):
+        lab.drop(f"{number}.yaml", SIDECAR, {f"{number}.tif": b"%d" % number})
+    first, second = lab.daemons
+    lab.start()
+    while "begin" not in journals(lab):
+        first.runners[0].turn(0)
+        first.workers.deliver(rng)
+        first.keeper.tend()
+        lab.clock.forward(0.3)
+    first.stopped = True
+    adopt(lab.layout, first.shared.instance.name, second.shared.instance)
+    while "adopted" not in journals(lab):
+        second.runners[0].turn(0)
+        lab.clock.forward(1.1)
+    second.kill(rng)
+    first.stopped = False
+    if moves != "nothing":
+        first.workers.deliver(rng)
+    adopt(lab.layout, second.shared.instance.name, first.shared.instance)
+    assert lab.calm(rng, dead=[second])
+    lab.check(3)
+
+
 def test_a_journal_whose_sync_failed_goes_on_in_a_new_segment(lab: Lab) -> None:
     lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
     broken: list[Path] = []

@@ -24,7 +24,7 @@ def kill_in(run: RealRun, operation: str, seconds: float = 0.7) -> None:
 
 def struck(run: RealRun) -> list[str]:
     """The dooms that met a worker, as the daemon's log tells them."""
-    return re.findall(r"^DOOM (\S+)$", run.log.read_text(), re.MULTILINE)
+    return re.findall(r"DOOM (\S+)", run.log.read_text())  # not the whole line: who is killed may leave half of one before it
 
 
 def test_an_importer_is_killed_at_many_steps(tmp_path: Path) -> None:
