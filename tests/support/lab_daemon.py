@@ -68,6 +68,8 @@ class Daemon:
             slots=Slots(4, self.clock),
         )
         self.runners = [BoxRunner(box, self.shared) for box in self.settings.boxes]
+        runners = self.runners
+        self.workers.known_boxes = lambda: [one.box.path for one in runners if one.loaded]
         self.keeper = SessionKeeper(self.shared, self.runners)
         self.couriers = self._couriers(instance) if self.settings.notify.mail is not None else []
 

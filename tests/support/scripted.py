@@ -63,6 +63,8 @@ class ScriptedWorkers(Commands):
         self.answers: list[tuple[Callable[[Reply], None], Reply]] = []
         self.incarnation = 1
         self.inspector = 0  # in queued mode inspections have a worker of their own
+        self.known_boxes: Callable[[], list[Path]] = lambda: server.boxes  # whose claims their daemon has read
+        self.known_then: dict[int, list[Path]] = {}  # by session: as it was when that was joined
         self._last = 1
         server.crews.append(self)
 
@@ -154,13 +156,19 @@ class ScriptedWorkers(Commands):
             server.broken.append(f"begin of {token} although {why}")
 
     def _watch_end(self, command: Command) -> None:
-        """Never the end of a session in which a started import can still be asked for by the drop that counts on it."""
+        """Never the end of a session in which a started import can still be asked for by the drop that counts on it.
+
+        Of a box that was away since the start, when the session was joined, nobody knows what counts on it.
+        """
+        if command.do == "join_session":
+            self.known_then[command.args["session"]] = self.known_boxes()
         session = self.server.sessions.get(command.args["session"]) if command.do == "end_session" else None
         if session is None or session.closed or not self._record(session.number).exists():
             return
+        known = self.known_then.get(session.number, self.server.boxes)
         for (_, key, attempt), number in session.attempts.items():
             one = self.server.filesets.get(number)
-            if one is not None and one.committed and one.process and counts_on(self.server.boxes, one, key, attempt):
+            if one is not None and one.committed and one.process and counts_on(known, one, key, attempt):
                 self.server.broken.append(f"the session {session.number} was ended although the fileset {number} is imported in it")
 
     def _owner(self, command: Command) -> str:
