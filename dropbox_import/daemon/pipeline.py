@@ -119,6 +119,9 @@ class Pipeline:
                 claims.remove(active.claim)
                 self._leave(active, "lost")
                 return False
+            finally:
+                if step.do is Do.BEGIN and (step.do, step.key) not in active.flying:
+                    self._shared.slots.not_used((active.id, step.key))  # or one that must run alone would wait for it for ever
         return False
 
     def _taken(self, active: Active, error: ClaimTaken) -> None:

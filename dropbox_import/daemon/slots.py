@@ -106,6 +106,13 @@ class Slots:
             if work in self._holding:
                 self._holding[work] = _Holding(self._holding[work].owner, uploading=False)
 
+    def not_used(self, work: Work) -> None:
+        """A slot that it was given is free again, since for another reason it did not begin. Its place in the line is what it was."""
+        with self._lock:
+            self._holding.pop(work, None)
+            if self._alone == work:
+                self._alone = None
+
     def give_back(self, work: Work) -> None:
         with self._lock:
             self._give_back(work)

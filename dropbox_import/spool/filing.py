@@ -73,6 +73,10 @@ def _second_claim(claim: Claim, beside: Path, unwanted: tuple[str, ...], clock: 
     other = load(claim.box, beside, clock)
     if other.journal is None:
         other = Claim(claim.box, beside, Journal.create(beside, clock))
+    elif other.drop.candidate is None:
+        other.journal.new_segment()  # who began the other one may still be about to write into it, if the drop was adopted since
+    elif other.drop.instance != claim.drop.instance:
+        other.begin_epoch(Record("adopted", {"from": other.drop.instance, "by": claim.drop.instance}))
     if other.drop.candidate is None:
         candidate = claim.drop.candidate
         assert candidate is not None

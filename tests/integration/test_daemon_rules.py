@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterable
@@ -417,3 +418,31 @@ def test_a_volume_that_has_another_number_after_a_reboot_has_the_same_files(tmp_
         assert not {"release", "reinspect"} & set(kinds)
         if lab.effects < point:
             break
+
+
+@pytest.mark.parametrize("trouble", ["disk", "outage"])
+def test_filesets_that_must_run_alone_do_not_wait_for_each_other_for_ever(lab: Lab, monkeypatch: pytest.MonkeyPatch, trouble: str) -> None:
+    """One has got its slot when the disk, or OMERO, says no to its beginning; the other one comes first in the line."""
+    lab.drop("p.yaml", SIDECAR, {"p/1.tif": b"1", "p/2.tif": b"2"})
+    appended, begins = Journal.append, list[str]()
+
+    def append(self: Journal, records: Iterable[Record], *, sync: bool = True) -> None:
+        records = tuple(records)
+        begins.extend(record.key for record in records if record.kind == "begin")
+        if trouble == "disk" and begins and len(begins) <= 2 and records[-1].kind == "begin":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(self.path))
+        appended(self, records, sync=sync)
+
+    monkeypatch.setattr(Journal, "append", append)
+    asked = list[bool]()
+    runner = lab.start()
+    for _ in range(200):
+        runner.turn(0)
+        for active in runner.claims.active.values():
+            active.suspects.update(active.claim.drop.filesets)
+        if trouble == "outage" and len(asked) < 3 and any(a.claim.drop.target for a in runner.claims.active.values()):
+            asked.append(True)
+            lab.shared.outage.failed(ServerUnavailable("away", code="unreachable"))
+        lab.clock.forward(1.0)
+    lab.turns()
+    lab.check(2)

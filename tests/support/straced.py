@@ -27,8 +27,9 @@ from dropbox_import.spool import layout
 from dropbox_import.spool.filing import SPLIT_SUFFIX
 from dropbox_import.spool.journal import read
 from tests.support.here import is_root
-from tests.support.lab import Lab, is_ours
+from tests.support.lab import Lab
 from tests.support.labrun import MOST, Life
+from tests.support.promises import is_ours
 from tests.support.scripted import ScriptedWorkers
 
 ROOT = Path(__file__).resolve().parents[2]
