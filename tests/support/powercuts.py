@@ -42,6 +42,7 @@ class Cuts:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
+        self.bare = stage.first.bare  # it begins with what such a cut has left
         self.places: list[tuple[State, int]] = []
         stage.life(stage.first, lambda state, effects: self.places.append((state, effects)), late=True)
         self.disk: ModelDisk = stage.disk
@@ -61,7 +62,7 @@ class Cuts:
         loss = self.disk.durable(cut.kind, cut.state.log, cut.choice, without)
         # Of a journal whose sync is taken away nobody was promised anything.
         synced = cut.state.synced if without is none else {}
-        state = replace(cut.state, tree=loss.tree, modes=loss.modes, synced=synced, bare=cut.kind is Kind.BARE)
+        state = replace(cut.state, tree=loss.tree, modes=loss.modes, synced=synced, bare=self.bare or cut.kind is Kind.BARE)
         key = state.likeness()
         if key in self.known:
             return None
