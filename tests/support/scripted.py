@@ -63,10 +63,14 @@ class ScriptedWorkers(Commands):
         self.answers: list[tuple[Callable[[Reply], None], Reply]] = []
         self.incarnation = 1
         self.inspector = 0  # in queued mode inspections have a worker of their own
-        self.known_boxes: Callable[[], list[Path]] = lambda: server.boxes  # whose claims their daemon has read
+        self.known_boxes: Callable[[], list[Path]] | None = None  # whose claims their daemon has read; None = all
         self.known_then: dict[int, list[Path]] = {}  # by session: as it was when that was joined
         self._last = 1
         server.crews.append(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A server is kept with its crews; what asks a daemon is not."""
+        return {**self.__dict__, "known_boxes": None}
 
     def alive(self, incarnation: int) -> bool:
         return incarnation in (self.incarnation, self.inspector)
@@ -161,7 +165,7 @@ class ScriptedWorkers(Commands):
         Of a box that was away since the start, when the session was joined, nobody knows what counts on it.
         """
         if command.do == "join_session":
-            self.known_then[command.args["session"]] = self.known_boxes()
+            self.known_then[command.args["session"]] = self.known_boxes() if self.known_boxes is not None else self.server.boxes
         session = self.server.sessions.get(command.args["session"]) if command.do == "end_session" else None
         if session is None or session.closed or not self._record(session.number).exists():
             return
