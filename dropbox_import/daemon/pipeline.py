@@ -223,8 +223,9 @@ class Pipeline:
         worker = shared.book.worker_of(order.session) if order.session else None
         if order.session and worker is None:
             return False  # its worker has just died: the session will be joined
-        if self._somebody_is_at_it(active, step, order):
-            return False  # before OMERO may be asked: who asks and then does not would be news for all, again and again
+        opened = step.do is Do.OPEN_SESSION and shared.book.is_wanted(active.claim.drop.owner, step.group)
+        if opened or (order.do == "join_session" and shared.book.is_joined(step.number)):
+            return False  # somebody is at it. Before OMERO may be asked: who asks and then does not would be news for all, on and on
         if order.role == "importer" and not shared.outage.may_ask():
             return False
         if step.do is Do.OPEN_SESSION and not shared.book.want(active.claim.drop.owner, step.group):
@@ -241,12 +242,6 @@ class Pipeline:
             raise
         self._dispatch(active, step, order, worker)
         return False
-
-    def _somebody_is_at_it(self, active: Active, step: Step, order: Order) -> bool:
-        """Whether the session is being opened or joined for another drop, whose answer serves all."""
-        if step.do is Do.OPEN_SESSION:
-            return self._shared.book.is_wanted(active.claim.drop.owner, step.group)
-        return order.do == "join_session" and self._shared.book.is_joined(step.number)
 
     def _may_begin(self, active: Active, step: Step) -> bool:
         """Whether a slot for the upload is free, and after a try that went wrong its pause is over."""
