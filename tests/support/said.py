@@ -132,7 +132,8 @@ def badly_told(filed: Sequence[Filed], messages: Iterable[tuple[str, Mapping[str
             events = [event for event, _ in outcomes[number][time]]
             if len(events) != 1:
                 told.append(f"of {number}, filed for the {time + 1}. time, people were told {events or 'nothing'}")
-    parts = {one.id: one for one in filed if one.drop.part_of}
+    # A part that failed and was tried again has parts of its own, of another time.
+    parts = {(one.id, one.drop.seen): one for one in filed if one.drop.part_of}
     for one in filed:
         if one.drop.part_of:
             if not any(event == "partly" for found in outcomes[one.id].values() for event, _ in found):
@@ -141,7 +142,7 @@ def badly_told(filed: Sequence[Filed], messages: Iterable[tuple[str, Mapping[str
         for event, content in outcomes[one.id][one.drop.again]:
             if event != one.event:
                 told.append(f"of {one.folder.name}, which is {one.event}, people were told {event}")
-            told += _misquoted(one, content, parts.get(one.id) if one.drop.two_outcomes else one)
+            told += _misquoted(one, content, parts.get((one.id, one.drop.seen)) if one.drop.two_outcomes else one)
     return told
 
 
