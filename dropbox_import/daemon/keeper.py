@@ -71,7 +71,7 @@ class SessionKeeper:
             gone = kind in ("", "session-gone") or (kind == "no-such-session" and worker is None)
             if gone:
                 self._not_ended.pop(session.number, None)
-            else:
+            elif kind != "no-such-session":  # else any worker may do it now
                 tries = self._not_ended.get(session.number, (0, 0.0))[0] + 1
                 self._not_ended[session.number] = tries, self._shared.backoff.due(tries)
             book.mark(session.number, "ended" if gone else "joinable")

@@ -228,6 +228,8 @@ def test_a_dead_instance_is_adopted_by_the_beginning_of_its_name(tmp_path: Path)
         assert "taken over from another instance" in site.run("show", drop_id).stdout
     finally:
         site.end()
+    lab.clock.forward(5.0)
+    lab.daemons[1].runners[0].turn(0)  # which was not dead, and sees now that its claim is gone
     lab.check(imported=1)
 
 
