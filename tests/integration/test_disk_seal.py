@@ -101,7 +101,7 @@ def test_without_rights_it_closes_what_it_may(unprivileged: Unprivileged) -> Non
 
 
 def test_what_its_user_had_closed_to_us_comes_back_too(unprivileged: Unprivileged) -> None:
-    source = tree(unprivileged.folder / "closed")
+    source = tree(unprivileged.folder / "of-a-closed-file")
     (source / "run" / "a.tif").chmod(0)
     top = unprivileged.give(source)
     code = f"from pathlib import Path; from dropbox_import.disk import seal; top = Path({str(top)!r}); "
