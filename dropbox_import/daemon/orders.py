@@ -26,7 +26,7 @@ from dropbox_import.spool.filing import SPLIT_SUFFIX
 from dropbox_import.spool.identity import Instance
 from dropbox_import.spool.journal import read_newest
 from dropbox_import.spool.layout import Layout, read_marker
-from dropbox_import.spool.reopen import NotVouched, begin_anew, find_filed, give_back, id_of, reopen, was_reopened
+from dropbox_import.spool.reopen import NotVouched, begin_anew, find_filed, give_back, id_of, reopen, reopened_by, was_reopened
 from dropbox_import.spool.survey import in_omero
 
 log = logging.getLogger(__name__)
@@ -185,7 +185,9 @@ def _read_again(runner: Runner, errand: Errand, path: Path, drop_id: str) -> Res
         claim = claims.load(runner.layout, path, runner.clock)
     except JournalDamaged as error:
         return _still_damaged(drop_id, error)
-    if claim.drop.destination:  # it was about to be filed, or an earlier try of this order ended in the middle
+    by_this = claim.journal is not None and reopened_by(claim.journal.records, errand.order.id)
+    # It was about to be filed, or an earlier try of this order ended in the middle; but not if that try has begun it anew already.
+    if claim.drop.destination and not by_this:
         claims.restore_modes(claim)  # or those of the closed claim would be taken for its user's
         begin_anew(claim, runner.instance, runner.clock, errand.order.id)
     runner.look_again(path.name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dropbox_import.clock import Clock
@@ -89,9 +89,13 @@ def begin_anew(claim: Claim, instance: Instance, clock: Clock, order: str) -> No
 def was_reopened(path: Path, order: str) -> bool:
     """Whether that very order had this filed drop tried again. Raises OSError."""
     try:
-        return any(record.kind == "reopened" and record.data.get("order") == order for record in read_newest(path))
+        return reopened_by(read_newest(path), order)
     except JournalDamaged:
         return False
+
+
+def reopened_by(records: Iterable[Record], order: str) -> bool:
+    return any(record.kind == "reopened" and record.data.get("order") == order for record in records)
 
 
 def _believe(path: Path, records: Sequence[Record], key: bytes) -> None:

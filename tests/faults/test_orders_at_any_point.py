@@ -95,6 +95,37 @@ def test_a_claim_that_was_about_to_be_filed_and_is_retried_goes_back_to_its_user
     assert not not_given_back(lab, lab.user_bytes)
 
 
+def test_a_retry_that_was_about_to_be_filed_when_the_daemon_ended_is_not_begun_anew_by_the_same_order(tmp_path: Path) -> None:
+    """Else a time that it came to an end would be one of which people are told nothing."""
+    office = Office(tmp_path)
+    lab = office.lab
+    office.start()
+    lab.server.refuse["resolve"] = NotAllowed("The group takes nothing now.")
+    lab.drop("a.yaml", ONE, {"a.tif": b"image a"})
+    lab.turns()
+    lab.server.refuse.clear()
+    number = office.leave("retry", office.filed("failed").name.rpartition("__")[2])
+    office.desk.tend()
+
+    def ends(when: str, what: str, path: Path) -> None:
+        if what == "restore":
+            raise Crash
+
+    observe.set_observer(ends)
+    try:
+        with pytest.raises(Crash):
+            lab.turns()
+    finally:
+        observe.set_observer(None)
+    assert answer_to(office.state, number) is None and len(lab.claims()) == 1
+    office.start()
+    office.work(8)
+    answer = answer_to(office.state, number)
+    assert answer is not None and answer.results[0].ok
+    assert [record.kind for record in read_newest(office.filed("done"))].count("reopened") == 1
+    lab.check(1)
+
+
 def test_a_retry_that_is_done_before_it_is_answered_is_answered_as_done(tmp_path: Path) -> None:
     """The daemon ended between the two, and the next one finds the order and a drop in done/. Another order for it is refused."""
     office = Office(tmp_path)
