@@ -43,7 +43,6 @@ class History(RuleBasedStateMachine):
     """Two hosts; the first works on both boxes, the second only on the second box.
 
     `away`: boxes whose share is gone. `lost`: hosts that have lost everything; they begin anew when they are started again.
-    `retried`: drops that may have had an outcome more than once.
     """
 
     @initialize(seed=SEEDS)
@@ -64,7 +63,6 @@ class History(RuleBasedStateMachine):
         self.people = People(self.lab, USERS)
         self.away: set[int] = set()
         self.lost: set[Daemon] = set()
-        self.retried: set[str] = set()
         self.lab.start()
 
     def _usage(self, _: object) -> _Usage:

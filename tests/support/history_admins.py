@@ -44,9 +44,7 @@ class Admins(History):
         rng = self.life(seed)
         runner, ids = self._runner(box, rng), self._drops(box, "failed", "failed", "discarded", "inprogress")
         if runner is not None and ids:
-            about = rng.choice(ids)
-            self.retried.add(about)
-            self._order(runner, "retry", about, rng)
+            self._order(runner, "retry", rng.choice(ids), rng)
 
     @rule(seed=SEEDS, box=st.integers(0, 1))
     def a_drop_is_discarded(self, seed: int, box: int) -> None:

@@ -85,13 +85,6 @@ class Mailroom:
         """The messages that anybody was told of, each once for each recipient."""
         return sorted(name for name, _ in self.told().elements())
 
-    def routes(self) -> list[str]:
-        return [one.route.name for one in self.got]
-
-
-def letters_of(mail: Mailroom, route: str) -> list[Letter]:
-    return [one for one in mail.got if one.route.name == route]
-
 
 def facts(letter: Letter) -> dict[str, Any]:
     """What it tells, in short."""
