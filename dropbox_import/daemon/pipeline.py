@@ -321,14 +321,9 @@ class Pipeline:
         """Take a worker's answer. The claim may have gone on meanwhile only by this very reply."""
         active.flying.pop((step.do, step.key), None)
         active.moved = self._shared.clock.monotonic()
-        if step.do is Do.OPEN_SESSION:
-            self._shared.book.unwant(active.claim.drop.owner, step.group)
-        if order.do == "join_session":
-            self._shared.book.unwant_join(step.number)
-        if active.gone:
-            return
         try:
-            self._take(active, step, order, reply)
+            if not active.gone:
+                self._take(active, step, order, reply)
         except ClaimTaken as error:
             self._taken(active, error)
         except JournalDamaged as error:
@@ -336,6 +331,11 @@ class Pipeline:
         except Exception:
             log.exception("a bug", extra={"drop": active.id, "step": step.do.value})
             self._hold(active, _BUG)
+        finally:  # when the session is known: who finds its file and nobody at it would end it
+            if step.do is Do.OPEN_SESSION:
+                self._shared.book.unwant(active.claim.drop.owner, step.group)
+            if order.do == "join_session":
+                self._shared.book.unwant_join(step.number)
 
     def _take(self, active: Active, step: Step, order: Order, reply: Reply) -> None:
         try:
