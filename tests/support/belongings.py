@@ -28,10 +28,12 @@ def give_away(lab: Lab) -> None:
 def not_given_back(lab: Lab, theirs: Collection[bytes]) -> list[str]:
     """What of users' files and of the folders around them is not as they gave it, wherever they can look for it. `theirs`: contents."""
     told = [f"lost: its user cannot read {path.name} in {path.parent.name}" for path in _of_ours(lab) if not path.stat().st_mode & 0o004]
-    for path in [path for box in lab.boxes for state in ("done", "failed", "drop") for path in (box / state).rglob("*")]:
-        wanted = _wanted(path, theirs)
-        if wanted is not None and (now := mode_of(path.lstat())) != wanted:
-            told.append(f"lost: {path.relative_to(lab.box)} is {now}, its user had given it {wanted}")
+    for box in lab.boxes:
+        for path in [path for state in ("done", "failed", "drop") for path in (box / state).rglob("*")]:
+            name = path.relative_to(box)
+            wanted = _wanted(path, name, theirs)
+            if wanted is not None and (now := mode_of(path.lstat())) != wanted:
+                told.append(f"lost: {name} is {now}, its user had given it {wanted}")
     return told
 
 
@@ -42,11 +44,12 @@ def _of_ours(lab: Lab) -> list[Path]:
     return [path for path in found if path.name in OURS - {layout.JOURNAL} or layout.REFERENCES in path.parts]
 
 
-def _wanted(path: Path, theirs: Collection[bytes]) -> Mode | None:
-    if any(part in _COPIED for part in path.parts):
+def _wanted(path: Path, name: Path, theirs: Collection[bytes]) -> Mode | None:
+    """`name`: the path in its box."""
+    if any(part in _COPIED for part in name.parts):
         return None
     if path.is_dir():
-        return FOLDER if "__" in str(path) else None  # of those above a filed folder not all are the user's
+        return FOLDER if "__" in str(name) else None  # of those above a filed folder not all are the user's
     return FILE if path.read_bytes() in theirs else None
 
 

@@ -48,7 +48,7 @@ class History(RuleBasedStateMachine):
     @initialize(seed=SEEDS)
     def begin(self, seed: int) -> None:
         faulthandler.cancel_dump_traceback_later()  # which ends whatever takes longer than five minutes
-        self.folder = Path(tempfile.mkdtemp(prefix="history-", dir=IN_MEMORY if IN_MEMORY.is_dir() else None))
+        self.folder = Path(tempfile.mkdtemp(prefix="history__", dir=IN_MEMORY if IN_MEMORY.is_dir() else None))
         self.full = False
         self._mocks = [
             mock.patch("os.fsync", return_value=None),  # the system stays up; only processes end
