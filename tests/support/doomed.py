@@ -40,11 +40,16 @@ def _strike(when: str, records: Iterable[Record]) -> None:
             if (moment, kind) == (when, record.kind):
                 if whom in ("self", "stop"):
                     _dooms.remove(doom)
-                    print(f"DOOM {doom}", file=sys.stderr, flush=True)  # before it: afterwards it cannot
+                    _tell(doom)  # before it: afterwards it cannot
                     os.kill(os.getpid(), signal.SIGSTOP if whom == "stop" else signal.SIGKILL)
                 elif _kill(whom):  # else nobody was there to be struck, and it waits for the next such record
                     _dooms.remove(doom)
-                    print(f"DOOM {doom}", file=sys.stderr, flush=True)
+                    _tell(doom)
+
+
+def _tell(doom: str) -> None:
+    """In one call: between the two of a `print`, another thread's line would get in."""
+    os.write(2, f"DOOM {doom}\n".encode())
 
 
 def _kill(role: str) -> bool:
