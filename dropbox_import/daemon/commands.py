@@ -19,8 +19,8 @@ from dropbox_import.spool.steps import Do, Step
 class Order:
     """What to send and to whom.
 
-    `session` is the OMERO session whose worker must get it (0 = any worker of the role). `ended`: for how many seconds
-    sessions had been seen ended when it was sent. `unknown`: files in d/ that nobody saw before the claim.
+    `session` is the OMERO session whose worker must get it (0 = any worker of the role), `worker` the one that had it when it
+    was sent. `ended`: for how many seconds sessions had been seen ended then. `unknown`: files in d/ that nobody saw before the claim.
     """
 
     role: str
@@ -32,6 +32,7 @@ class Order:
     intents: tuple[Record, ...] = ()
     ended: dict[int, float] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
+    worker: int = 0
 
 
 def order_for(step: Step, drop: Drop, claim: Path, group_session: int, members: list[dict[str, Any]]) -> Order | None:

@@ -9,6 +9,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from dropbox_import.daemon.active import Active
 from dropbox_import.daemon.commands import Order, order_for
@@ -223,6 +224,7 @@ class Pipeline:
         worker = shared.book.worker_of(order.session) if order.session else None
         if order.session and worker is None:
             return False  # its worker has just died: the session will be joined
+        order = replace(order, worker=worker or 0)
         opened = step.do is Do.OPEN_SESSION and shared.book.is_wanted(active.claim.drop.owner, step.group)
         if opened or (order.do == "join_session" and shared.book.is_joined(step.number)):
             return False  # somebody is at it. Before OMERO may be asked: who asks and then does not would be news for all, on and on
@@ -240,7 +242,7 @@ class Pipeline:
         except (OSError, ClaimTaken):
             shared.outage.undecided()
             raise
-        self._dispatch(active, step, order, worker)
+        self._dispatch(active, step, order)
         return False
 
     def _may_begin(self, active: Active, step: Step) -> bool:
@@ -285,7 +287,7 @@ class Pipeline:
             return Order("importer", "join_session", {"session": step.number})
         return Order("importer", "end_session", {"session": step.number}, step.number)
 
-    def _dispatch(self, active: Active, step: Step, order: Order, worker: int | None) -> None:
+    def _dispatch(self, active: Active, step: Step, order: Order) -> None:
         if order.do == "end_session" and self._shared.book.holds_anything(order.session):
             self._shared.outage.undecided()
             active.pause(step, self._shared.clock.monotonic() + 1.0)
@@ -298,7 +300,8 @@ class Pipeline:
         alone = role == "inspector" and active.claim.drop.deaths > 0
         extra = {"drop": active.id, "owner": active.claim.drop.owner, "step": order.do}
         log.debug("%s", order.do, extra=extra)
-        self._shared.workers.submit(role, command, lambda reply: self._post(active, step, order, reply), worker=worker, alone=alone)
+        on_reply = partial(self._post, active, step, order)
+        self._shared.workers.submit(role, command, on_reply, worker=order.worker or None, alone=alone)
 
     def _members_changed(self, active: Active, step: Step) -> bool:
         """I4: the members must still be what was sent. If not: that attempt is dropped and the files are looked at again."""

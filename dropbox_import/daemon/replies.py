@@ -186,7 +186,7 @@ class Replies:
         if order.role == "importer":
             shared.outage.undecided()
         if error.kind in _CONNECTION_GONE and order.session:
-            shared.book.mark(order.session, "joinable")
+            shared.book.lost(order.session, reply.worker or order.worker)
         if error.kind == NO_WORKER:
             self._later(active, step, error, False)
         elif error.kind in NOT_HELD or (reply.worker and not shared.workers.alive(reply.worker)):
@@ -228,14 +228,17 @@ class Replies:
         claim.append(*records)
 
     def _not_held(self, active: Active, step: Step, order: Order, reply: Reply, error: DropboxImportError) -> None:
-        """The worker does not have what the command was about: `next_steps` joins, or notes the loss."""
-        book = self._shared.book
+        """The worker does not have what the command was about: `next_steps` joins, or notes the loss.
+
+        Its answer may come late, when another worker has joined the session and holds the attempt.
+        """
+        book, asked = self._shared.book, reply.worker or order.worker
         if error.kind == "no-such-session" and order.session:
-            book.mark(order.session, "joinable")
+            book.lost(order.session, asked)
         if reply.worker and not self._shared.workers.alive(reply.worker):
             book.worker_gone(reply.worker)
         if order.attempt:
-            book.let_go(active.id, step.key, order.attempt)
+            book.not_held(active.id, step.key, order.attempt, asked)
         self._unknown(active, step, error)
 
     def _unknown(self, active: Active, step: Step, error: DropboxImportError) -> None:

@@ -225,6 +225,22 @@ class SessionBook:
             self._held.pop((drop, key, attempt), None)
             self._joined.pop((drop, key, attempt), None)
 
+    def not_held(self, drop: str, key: str, attempt: int, worker: int) -> None:
+        """That worker does not hold the attempt (any more). One that has joined its session meanwhile may: then nothing changes."""
+        with self._lock:
+            held = (drop, key, attempt)
+            if self._held.get(held, (0, worker))[1] == worker:
+                self._held.pop(held, None)
+                self._joined.pop(held, None)
+
+    def lost(self, number: int, worker: int) -> None:
+        """That worker does not have the session (any more): it can be joined, unless another one has done so meanwhile."""
+        with self._lock:
+            session = self._sessions.get(number)
+            has_it = session is not None and session.state in ("held", "ending") and session.worker == worker
+        if has_it:
+            self.mark(number, "joinable")
+
     def join(self, number: int, worker: int, attempts: list[dict[str, Any]], wanted: frozenset[Held]) -> None:
         """A worker has joined a session and holds these attempts of it, of which the `wanted` ones go on.
 

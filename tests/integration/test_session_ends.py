@@ -40,3 +40,29 @@ def test_a_fence_waits_for_the_import_of_another_drop_in_the_same_session(tmp_pa
     assert lab.calm(random.Random(3))
     assert not lab.server.is_open(running.session)
     lab.check(2)
+
+
+def test_what_a_dead_worker_says_late_takes_nothing_from_the_one_that_joined_its_session(tmp_path: Path) -> None:
+    """The import that ran was not held by anybody any more, so another drop had its session ended."""
+    lab = Lab(tmp_path, queued=True)
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.start()
+    running = committed(lab)
+    lab.drop("b.yaml", SIDECAR, {"b.tif": b"b"})
+    rng = random.Random(2)
+    in_flight: set[str] = set()
+    while not in_flight >= {"poll", "begin"}:
+        lab.step(rng)
+        in_flight = {one.command.do for one in lab.workers.flights}
+    lab.workers.die(rng, "importer")
+    late = [one for one in lab.workers.answers if one[1].command.do == "poll"]
+    lab.workers.answers = [one for one in lab.workers.answers if one not in late]
+    book = lab.shared.book
+    while not book.holds_anything(running.session) or book.worker_of(running.session) != lab.workers.incarnation:
+        lab.step(rng)
+    lab.workers.answers += late
+    for _ in range(100):
+        lab.step(rng)
+    assert lab.server.is_open(running.session)
+    assert lab.calm(random.Random(3))
+    lab.check(2)

@@ -358,7 +358,7 @@ def as_on_a_share() -> Iterator[None]:
 
 @contextmanager
 def quick_folder() -> Iterator[Path]:
-    """A folder in memory where the system has one; its own name looks like a filed one, so that nobody takes the whole path for the name."""
+    """A folder in memory where the system has one; its name looks like a filed one, for those who take a whole path for a name."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(prefix="lab__", dir=memory if memory.is_dir() else None) as name:
         yield Path(name)
