@@ -100,7 +100,10 @@ class Stage:
         lab = self.lab
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with contextlib.suppress(OSError), line, line.makefile("rb") as commands:
-            role, pid = commands.readline().decode().split()
+            hello = commands.readline().decode().split()
+            if not hello:
+                return  # it was killed before it said who it is
+            role, pid = hello
             line.sendall(encode_event(Hello(PROTOCOL, __version__, role, int(pid))))
             mind = ScriptedWorkers(lab.server, lab.settings.state_dir / "sessions")
             for text in commands:
