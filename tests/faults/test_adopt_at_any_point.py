@@ -27,7 +27,7 @@ CASES = {"one": (ONE, 1, 0), "several": (SEVERAL, 2, 0), "partly": (PARTLY, 1, 1
 CHOSEN = [(case, when) for case in CASES for when in (EARLY, LATE)] if ALL else [("several", LATE), ("partly", EARLY)]
 LATER = ("later.yaml", "target: {dataset: HeLa}\n", {"later.tif": b"image-later"})
 
-pytestmark = [pytest.mark.faults(minutes=4), pytest.mark.timeout(3600 if ALL else 120)]
+pytestmark = [pytest.mark.faults(minutes=3), pytest.mark.timeout(3600 if ALL else 120)]
 
 
 def handover(folder: Path, case: str, when: str) -> Handover:

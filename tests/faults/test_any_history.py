@@ -30,4 +30,4 @@ TestAnyHistory.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-TestAnyHistory.pytestmark = [pytest.mark.timeout(7200 if ALL else 300), pytest.mark.faults(minutes=14)]
+TestAnyHistory.pytestmark = [pytest.mark.timeout(7200 if ALL else 300), pytest.mark.faults(minutes=15)]

@@ -36,4 +36,4 @@ TestAnyHistoryParked.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-TestAnyHistoryParked.pytestmark = [pytest.mark.timeout(7200 if ALL else 120)]
+TestAnyHistoryParked.pytestmark = [pytest.mark.timeout(7200 if ALL else 120), pytest.mark.faults(minutes=2)]

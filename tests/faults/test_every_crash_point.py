@@ -21,7 +21,7 @@ PARTLY = ("p.yaml", "target: {dataset: HeLa}\n", {"p/good.tif": b"good", "p/bad.
 REFUSED = ("r.yaml", "target: {dataset: HeLa}\ntagz: 1\n", {"r.tif": b"image-r"})
 CASES = {"one": (ONE, 1, 0), "several": (SEVERAL, 2, 0), "partly": (PARTLY, 1, 1), "refused": (REFUSED, 0, 0)}
 
-pytestmark = pytest.mark.timeout(3600 if ALL else 120)
+pytestmark = [pytest.mark.timeout(3600 if ALL else 120), pytest.mark.faults(minutes=3)]
 
 
 def lab_with(folder: Path, case: str) -> tuple[Lab, int, int]:

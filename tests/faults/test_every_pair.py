@@ -15,7 +15,7 @@ from tests.support.crashes import CASES, Stage, State, as_on_a_share, quick_fold
 from tests.support.modeldisk import ModelDisk, Tree
 from tests.support.tally import ALL, STRIDE, counted
 
-pytestmark = [pytest.mark.timeout(3600 if ALL else 120), pytest.mark.faults(minutes=2)]
+pytestmark = [pytest.mark.timeout(3600 if ALL else 120), pytest.mark.faults(minutes=3)]
 
 
 @pytest.fixture

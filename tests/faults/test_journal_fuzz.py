@@ -30,7 +30,7 @@ from tests.support.tally import ALL, STRIDE, counted
 OTHER = ("other.yaml", "target: {dataset: HeLa}\n", {"other.tif": b"of another drop"})
 FUZZED = {"partly": Case(PARTLY, 2, 1, (OTHER,)), "one": replace(CASES["one"], imported=2, also=(OTHER,))}
 
-pytestmark = [pytest.mark.timeout(3600 if ALL else 120), pytest.mark.faults(minutes=3)]
+pytestmark = [pytest.mark.timeout(3600 if ALL else 120), pytest.mark.faults(minutes=5)]
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ USERS = ("jdoe", "asmith", "chen")
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="processes meet over sockets that Windows does not have"),
-    pytest.mark.faults(minutes=3),
+    pytest.mark.faults(minutes=2),
     pytest.mark.timeout(1200 if ALL else 120),
 ]
 

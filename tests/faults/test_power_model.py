@@ -20,7 +20,7 @@ from tests.support.powercuts import Cuts
 from tests.support.tally import ALL, STRIDE, counted
 from tests.support.vitals import AGAIN, EITHER, OTHER, known_to_survive, silent, silent_together, unused
 
-pytestmark = [pytest.mark.timeout(3600 if ALL else 120), pytest.mark.faults(minutes=4)]
+pytestmark = [pytest.mark.timeout(3600 if ALL else 120), pytest.mark.faults(minutes=7)]
 
 SUBSETS = 6 if ALL else 2
 SAMPLE = ("journal: making", "journal: intent", "journal: seal", "taking.take: inprogress", "taking._take_members: the claim")

@@ -19,7 +19,7 @@ from tests.support.powercuts import Cuts
 from tests.support.tally import ALL, STRIDE, counted
 from tests.support.vitals import AGAIN, EITHER, OTHER, known_to_survive, silent, silent_together, unused
 
-pytestmark = [pytest.mark.timeout(3600 if ALL else 120), pytest.mark.faults(minutes=3)]
+pytestmark = [pytest.mark.timeout(3600 if ALL else 120), pytest.mark.faults(minutes=4)]
 
 WHATS = (*ORDERS, *PUT_BACK)
 MOST = 70  # places in a life at which the power fails

@@ -14,7 +14,7 @@ import pytest
 from tests.support import tally
 from tests.support.realrun import Dropped, RealRun, real_run
 
-pytestmark = [pytest.mark.faults(minutes=5), pytest.mark.timeout(290)]
+pytestmark = [pytest.mark.faults(minutes=8), pytest.mark.timeout(290)]
 ALWAYS = 9999
 
 

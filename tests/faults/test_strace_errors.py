@@ -19,7 +19,7 @@ TROUBLED = 60  # turns
 SAMPLE = 61
 MOST_WARNINGS = 6
 
-pytestmark = [pytest.mark.needs_strace, pytest.mark.timeout(3600 if ALL else 120)]
+pytestmark = [pytest.mark.needs_strace, pytest.mark.faults(minutes=9), pytest.mark.timeout(3600 if ALL else 120)]
 
 
 @pytest.fixture(scope="module")

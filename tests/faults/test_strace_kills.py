@@ -17,7 +17,7 @@ from tests.support.lab import Lab
 from tests.support.straced import CASES, Call, Zygote, ajar, lab_with, litter, wrong_modes, zygote
 from tests.support.tally import ALL, counted
 
-pytestmark = [pytest.mark.needs_strace, pytest.mark.timeout(1800 if ALL else 120)]
+pytestmark = [pytest.mark.needs_strace, pytest.mark.faults(minutes=3), pytest.mark.timeout(1800 if ALL else 120)]
 SAMPLE = 40
 TRIES = 6  # for a second end
 

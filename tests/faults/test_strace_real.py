@@ -13,7 +13,7 @@ from tests.support.realrun import RealRun, real_run
 from tests.support.straced import TRACED
 from tests.support.tally import counted
 
-pytestmark = [pytest.mark.needs_strace, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.needs_strace, pytest.mark.faults(minutes=4), pytest.mark.timeout(240)]
 
 KILLS = [("renameat2", 1), ("renameat2", 2), ("renameat2", 3), ("mkdir", 4), ("fsync", 6), ("fsync", 15), ("fsync", 30), ("unlink", 3)]
 KILLS += [("write", 9), ("write", 25), ("rename", 3), ("fchmod", 9)]

@@ -95,7 +95,7 @@ def test_adopted_in_the_middle_of_an_import(tmp_path: Path, monkeypatch: pytest.
     adopted_at("after:commit", tmp_path, monkeypatch)
 
 
-@pytest.mark.slow_faults(minutes=6)
+@pytest.mark.slow_faults(minutes=5)
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("point", POINTS.split())
 def test_adopted_at_any_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str) -> None:

@@ -46,7 +46,7 @@ def test_the_calls_that_must_happen_once_are_cut(tmp_path: Path) -> None:
         run.check()
 
 
-@pytest.mark.slow_faults(minutes=3)
+@pytest.mark.slow_faults(minutes=4)
 @pytest.mark.parametrize("seconds", [2, 5, 10])
 @pytest.mark.parametrize("operation", EFFECTS)
 def test_an_effect_that_lands_late(tmp_path: Path, operation: str, seconds: float) -> None:

@@ -47,7 +47,7 @@ def test_killed_while_the_server_works_for_it(tmp_path: Path) -> None:
         run.check()
 
 
-@pytest.mark.slow_faults(minutes=4)
+@pytest.mark.slow_faults(minutes=2)
 @pytest.mark.parametrize("seconds", [0.5, 3, 8])
 @pytest.mark.parametrize("operation", CALLS)
 def test_killed_in_any_kind_of_call(tmp_path: Path, operation: str, seconds: float) -> None:
@@ -59,7 +59,7 @@ def test_killed_in_any_kind_of_call(tmp_path: Path, operation: str, seconds: flo
         run.check()
 
 
-@pytest.mark.slow_faults(minutes=6)
+@pytest.mark.slow_faults(minutes=4)
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("point", EVERY_POINT)
 def test_killed_at_any_record(tmp_path: Path, point: str) -> None:

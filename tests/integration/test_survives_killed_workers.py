@@ -71,7 +71,7 @@ def test_an_inspector_is_killed_at_its_work(tmp_path: Path) -> None:
         assert struck(run) == ["inspector:before:inspected"]
 
 
-@pytest.mark.slow_faults(minutes=6)
+@pytest.mark.slow_faults(minutes=3)
 @pytest.mark.parametrize("point", EVERY_POINT)
 def test_an_importer_is_killed_at_any_record(tmp_path: Path, point: str) -> None:
     with counted("a real importer is killed at a record", point), real_run(tmp_path) as run:
@@ -84,7 +84,7 @@ def test_an_importer_is_killed_at_any_record(tmp_path: Path, point: str) -> None
         run.check_sessions()
 
 
-@pytest.mark.slow_faults(minutes=4)
+@pytest.mark.slow_faults(minutes=3)
 @pytest.mark.parametrize("seconds", [0.5, 3, 8])
 @pytest.mark.parametrize("operation", CALLS)
 def test_an_importer_is_killed_in_any_kind_of_call(tmp_path: Path, operation: str, seconds: float) -> None:

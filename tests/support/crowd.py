@@ -70,7 +70,6 @@ class Crowd:
     def __init__(self, lab: Lab, *, stumble: float = 0.02, share: bool = False) -> None:
         self.lab = lab
         self.ones: list[One] = []
-        self.ending = False
         self.trouble: list[str] = []
         self._stumble = stumble
         self._share = share
@@ -136,7 +135,6 @@ class Crowd:
                 self.trouble.append(about)
             case "resting":
                 one.resting, one.state = about
-                return self.ending
         return None
 
     def rest(self, seconds: float, *, but: tuple[One, ...] = ()) -> None:
@@ -166,16 +164,10 @@ class Crowd:
         os.waitid(os.P_PID, one.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def close(self) -> None:
-        self.ending = True
         for one in self.ones:
-            if one.process.poll() is None:
-                one.process.send_signal(signal.SIGCONT)
+            one.process.kill()
         for one in self.ones:
-            try:
-                one.process.wait(20)
-            except subprocess.TimeoutExpired:
-                one.process.kill()
-                one.process.wait(20)
+            one.process.wait(20)
             one.line.close()
         if self._thread is not None:
             self._thread.join(5)
@@ -259,8 +251,7 @@ def work(part: Part, line: socket.socket) -> None:
             ask("happened", dict(happened))
             happened.clear()
         if quiet >= REST_TURNS or (quiet == 0 and runner.scans % 20 == 0):
-            if ask("resting", (quiet >= REST_TURNS, {"seconds": clock.seconds, **state})):
-                return
+            ask("resting", (quiet >= REST_TURNS, {"seconds": clock.seconds, **state}))
             if quiet >= REST_TURNS:
                 time.sleep(0.01)
 
