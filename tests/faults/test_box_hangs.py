@@ -5,6 +5,7 @@ Runs everywhere: the hang is one in the hook around effects. test_hung_mount.py 
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from tests.support.tally import ALL, counted
 pytestmark = pytest.mark.timeout(3600 if ALL else 120)
 
 SAMPLE = 45
+OUTAGE = 60  # turns of the box that will hang
 MANY = {f"set/{number}.tif": b"image %d" % number for number in range(10)}
 FEW = {"set/1.tif": b"one", "set/2.tif": b"two"}
 TEXT = "target: {dataset: HeLa}\n"
@@ -76,8 +78,14 @@ def try_hang(folder: Path, number: int, members: dict[str, bytes], owners: tuple
     hang = Hang(lab, lab.boxes[0], number)
     if outage:
         lab.server.refuse = dict.fromkeys(("open_session", "resolve", "target", "look_up", "begin", "send"), DOWN)
-        threading.Timer(0.05, lab.server.refuse.clear).start()
-    thread = threading.Thread(target=go_on, args=(lab, hung, lambda: at_rest(hung)), daemon=True)
+    turns = itertools.count()
+
+    def rests() -> bool:
+        if next(turns) == OUTAGE:
+            lab.server.refuse.clear()
+        return at_rest(hung)
+
+    thread = threading.Thread(target=go_on, args=(lab, hung, rests), daemon=True)
     thread.start()
     while thread.is_alive() and not hang.begun.wait(0.002):
         pass
