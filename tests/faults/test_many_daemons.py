@@ -57,6 +57,7 @@ def claims_of(lab: Lab, number: int) -> list[str]:
 
 
 def judge(lab: Lab, many: Crowd, drops: int) -> None:
+    many.close()
     lab.check(images(drops))
     filed = lab.filed("done")
     assert len(filed) == drops, f"{len(filed)} drops are in done/, {len(lab.filed('failed'))} in failed/"

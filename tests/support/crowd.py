@@ -164,13 +164,15 @@ class Crowd:
         os.waitid(os.P_PID, one.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def close(self) -> None:
+        """They end where they are. Called before anything is judged that they write now and then; may be called twice."""
         for one in self.ones:
             one.process.kill()
         for one in self.ones:
             one.process.wait(20)
-            one.line.close()
         if self._thread is not None:
             self._thread.join(5)
+        for one in self.ones:
+            one.line.close()
         self._selector.close()
 
 
