@@ -2,7 +2,7 @@
 # make test    set up, check the house and run the tests, with a sample of the points of failure
 # make check   set up and check the house only: ruff, mypy, import-linter, tests/house
 # make tidy    set up and let ruff put the form right
-# make faults  set up and try all points of failure, four files of tests at a time; a table comes last. It fails above 40 minutes, or if it was not whole
+# make faults  set up and try all points of failure, several files of tests at a time; a table comes last. It fails above 40 minutes, or if it was not whole
 # make bench   set up and print the figures of benchmarks/
 # make lock    bring requirements/ up to date with pyproject.toml (UPGRADE=1: take newer versions)
 # make clean   remove the virtual environment and what tools left; the compiled Ice extension stays in its cache

@@ -12,7 +12,7 @@ from dropbox_import.disk import observe
 from dropbox_import.errors import NotAllowed
 from dropbox_import.spool.journal import read_newest
 from tests.support.belongings import give_away, not_given_back
-from tests.support.lab import Crash
+from tests.support.lab import Crash, Lab
 from tests.support.office import ONE, Office
 from tests.support.ordercases import ORDERS
 from tests.support.tally import counted, points
@@ -66,24 +66,29 @@ def test_an_order_is_carried_out_wherever_the_daemon_ends(tmp_path: Path, what: 
         shutil.rmtree(tmp_path / str(point))
 
 
-def test_a_claim_that_was_about_to_be_filed_and_is_retried_goes_back_to_its_user_as_it_came(tmp_path: Path) -> None:
-    """It was still closed: its closed modes were taken for its user's, who could not read their own files any more."""
-    office = Office(tmp_path)
-    lab = office.lab
-    lab.drop("bad.yaml", ONE, {"bad.tif": b"image"})
-    give_away(lab)
+def end_while_filing(lab: Lab) -> None:
+    """The daemon ends when it is about to give the modes back."""
 
     def ends(when: str, what: str, path: Path) -> None:
         if what == "restore":
             raise Crash
 
-    office.start()
     observe.set_observer(ends)
     try:
         with pytest.raises(Crash):
             lab.turns()
     finally:
         observe.set_observer(None)
+
+
+def test_a_claim_that_was_about_to_be_filed_and_is_retried_goes_back_to_its_user_as_it_came(tmp_path: Path) -> None:
+    """It was still closed: its closed modes were taken for its user's, who could not read their own files any more."""
+    office = Office(tmp_path)
+    lab = office.lab
+    lab.drop("bad.yaml", ONE, {"bad.tif": b"image"})
+    give_away(lab)
+    office.start()
+    end_while_filing(lab)
     (drop_id,) = lab.claims()
     number = office.leave("retry", drop_id)
     office.start()
@@ -107,16 +112,7 @@ def test_a_retry_that_was_about_to_be_filed_when_the_daemon_ended_is_not_begun_a
     number = office.leave("retry", office.filed("failed").name.rpartition("__")[2])
     office.desk.tend()
 
-    def ends(when: str, what: str, path: Path) -> None:
-        if what == "restore":
-            raise Crash
-
-    observe.set_observer(ends)
-    try:
-        with pytest.raises(Crash):
-            lab.turns()
-    finally:
-        observe.set_observer(None)
+    end_while_filing(lab)
     assert answer_to(office.state, number) is None and len(lab.claims()) == 1
     office.start()
     office.work(8)

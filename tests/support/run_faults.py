@@ -1,4 +1,4 @@
-"""`make faults`: every test of faults, whole, four files at a time, and one table at the end.
+"""`make faults`: every test of faults, whole, LANES files at a time, and one table at the end.
 
 `python -m tests.support.run_faults [words for pytest]`. A file belongs to it that counts points (it names `tally`) or has a test
 marked `slow_faults`. The files that say `minutes=` of themselves (in a marker `faults` or `slow_faults`) come first, the longest at the
@@ -23,7 +23,7 @@ from pathlib import Path
 from tests.support import tally
 
 ROOT = Path(__file__).resolve().parents[2]
-LANES = 4  # on two cores: most of these files wait most of the time
+LANES = 4  # on two cores: some of these files wait nearly all the time
 LONGEST = 40 * 60.0  # seconds that the whole may take on two cores
 NOTHING_CHOSEN = 5  # pytest's exit code when -k leaves nothing
 _BELONGS = re.compile(r"\btally\b|\bslow_faults\b")
@@ -77,7 +77,7 @@ def main(words: list[str]) -> int:
     took = time.monotonic() - begun
     told = complaints(results, took, whole=not words)
     code, sentence = tally.ending(told, whole=not words)
-    print("\n".join(["", *tally.table(), "", f"{took / 60:.0f} minutes, four files at a time", *told, sentence]))
+    print("\n".join(["", *tally.table(), "", f"{took / 60:.0f} minutes, {LANES} files at a time", *told, sentence]))
     return code
 
 

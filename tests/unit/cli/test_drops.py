@@ -143,9 +143,13 @@ def test_a_folder_that_may_not_be_entered_keeps_nobody_from_seeing_the_others(tm
     assert [(user, path) for user, path, _ in sidecars(tmp_path)] == [("bob", "b.yaml")]
 
 
-@pytest.mark.parametrize(("seconds", "alive"), [(5, True), (300, False)])
-def test_where_the_clock_of_a_file_server_is_another_one_our_own_daemon_is_believed(tmp_path: Path, seconds: int, alive: bool) -> None:
-    """The heartbeat is the newest there is; the share shows it with a time 45 seconds ago."""
+@pytest.mark.parametrize(
+    ("seconds", "shown", "alive"), [(5, -45.0, True), (300, -45.0, False), (5, 3600.0, True), (300, 3600.0, False), (300, -5.0, True)]
+)
+def test_where_the_clock_of_a_file_server_is_another_one_our_own_daemon_is_believed(
+    tmp_path: Path, seconds: int, shown: float, alive: bool
+) -> None:
+    """The heartbeat is the newest there is; the share shows it with a time 45 seconds ago, or in an hour; or its own word is the older."""
     now = datetime.now(UTC)
     settings = Settings(
         omero=Omero(host="localhost", user="importer"), state_dir=tmp_path, instance="lab1", boxes=(Box(path=tmp_path / "box"),)
@@ -155,5 +159,5 @@ def test_where_the_clock_of_a_file_server_is_another_one_our_own_daemon_is_belie
     beat.write_text('{"instance": "lab1", "host": "pc7", "pid": 4, "interval": 10, "beat": 3}')
     written = {"instance": "lab1", "pid": 4, "running": True, "at": (now - timedelta(seconds=seconds)).isoformat(timespec="seconds")}
     (tmp_path / "status.json").write_text(json.dumps(written))
-    os.utime(beat, (now.timestamp() - 45.0,) * 2)
+    os.utime(beat, (now.timestamp() + shown,) * 2)
     assert [one.alive for one in life(settings)[str(tmp_path / "box")]] == [alive]
