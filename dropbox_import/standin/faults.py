@@ -16,6 +16,7 @@ bytes are stored), refuse (of a log-in), end-session (the session is closed befo
 effect), blackout (as if Glacier2 were killed and started again: for `seconds` every call breaks its connection and has no effect;
 sessions stay).
 `calls.jsonl` there holds one line for each call: {"n", "op", "id", "user", "at"}; `watch` tells of those that do not end.
+Who reads it while the server writes may meet half of the last line.
 `struck.jsonl` holds one line for each fault that came about: {"rule": its id, "do", "op", "user"}. A test must look there: a rule alone
 proves nothing, since its call may never come, or have no session to end.
 """
@@ -23,11 +24,12 @@ proves nothing, since its call may never come, or have no session to end.
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from dropbox_import.standin.watch import Watch
 
@@ -69,6 +71,13 @@ class Rule:
         return self.nth <= self.seen < self.nth + self.times
 
 
+def log_of_lines(path: Path) -> TextIO:
+    """Open to append to. Half a line, which a killed server may leave, is cut off: the next one would be glued to it."""
+    if path.exists():
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+    return path.open("a", encoding="ascii", buffering=1)
+
+
 class Faults:
     """The rules in force. Safe to use from any thread."""
 
@@ -78,8 +87,8 @@ class Faults:
         self._rules: list[Rule] = []
         self._settings = dict(DEFAULTS)
         self._lock = threading.Lock()
-        self._log = (folder / "calls.jsonl").open("a", encoding="ascii", buffering=1)
-        self._struck = (folder / "struck.jsonl").open("a", encoding="ascii", buffering=1)
+        self._log = log_of_lines(folder / "calls.jsonl")
+        self._struck = log_of_lines(folder / "struck.jsonl")
         self._calls = 0
         self._dark_until = 0.0
         self._awaited: list[tuple[tuple[str, str], threading.Event]] = []

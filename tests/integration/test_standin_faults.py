@@ -21,7 +21,7 @@ import pytest
 import tifffile
 
 from dropbox_import.standin import sources
-from dropbox_import.standin.faults import ACTIONS
+from dropbox_import.standin.faults import ACTIONS, log_of_lines
 from dropbox_import.standin.paths import place
 from tests.support.standin_process import RunningStandin, answer, ask, begin, dataset, import_one, running, settings, until, upload
 
@@ -131,6 +131,17 @@ def test_a_cut_strikes_the_named_call_and_no_other(server: RunningStandin) -> No
     with pytest.raises(BROKEN):
         query.find("Image", -1)
     assert server.log_in("alice").sf.getQueryService().find("Image", -1) is None
+
+
+def test_a_line_that_is_half_written_is_no_line_and_spoils_no_other(tmp_path: Path) -> None:
+    server = RunningStandin(tmp_path)
+    log = tmp_path / "calls.jsonl"
+    whole = [{"n": 1, "op": "find"}]
+    log.write_text(json.dumps(whole[0]) + "\n" + '{"n": 2, "op": "cl')
+    assert server.calls() == whole, "it is being written"
+    with log_of_lines(log) as out:  # its writer was killed, and another one goes on
+        out.write('{"n": 1, "op": "close"}\n')
+    assert [call["op"] for call in server.calls()] == ["find", "close"]
 
 
 def test_a_fault_is_logged_when_it_came_about_and_only_then(server: RunningStandin) -> None:

@@ -122,11 +122,15 @@ class RunningStandin:
 
     def strikes(self) -> list[int]:
         """How often each of the faults in force has come about, in the order in which they were given."""
-        told = [json.loads(line)["rule"] for line in (self.folder / "struck.jsonl").read_text().splitlines()]
+        told = [line["rule"] for line in self._logged("struck.jsonl")]
         return [told.count(rule) for rule in self._asked]
 
     def calls(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.folder / "calls.jsonl").read_text().splitlines()]
+        return self._logged("calls.jsonl")
+
+    def _logged(self, name: str) -> list[dict[str, Any]]:
+        """The lines that are whole: the server may be writing the last one."""
+        return [json.loads(line) for line in (self.folder / name).read_text().split("\n")[:-1]]
 
 
 def make_sudo_session(service: Any, name: str, group: str = "", *, live: int = 0, idle: int = 600_000) -> str:
