@@ -74,7 +74,10 @@ class SessionKeeper:
             elif kind != "no-such-session":  # else any worker may do it now
                 tries = self._not_ended.get(session.number, (0, 0.0))[0] + 1
                 self._not_ended[session.number] = tries, self._shared.backoff.due(tries)
-            book.mark(session.number, "ended" if gone else "joinable")
+            if gone:
+                book.mark(session.number, "ended")
+            else:
+                book.lost(session.number, session.worker)  # one that was joined since its worker died stays with who joined it
             self._heard_of_omero(reply)
             self._shared.wake_all()
 

@@ -238,7 +238,7 @@ class Replies:
         if reply.worker and not self._shared.workers.alive(reply.worker):
             book.worker_gone(reply.worker)
         if order.attempt:
-            book.not_held(active.id, step.key, order.attempt, asked)
+            book.let_go(active.id, step.key, order.attempt, asked)
         self._unknown(active, step, error)
 
     def _unknown(self, active: Active, step: Step, error: DropboxImportError) -> None:

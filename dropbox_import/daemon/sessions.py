@@ -220,16 +220,11 @@ class SessionBook:
                 return
             self._held[(drop, key, attempt)] = (number, worker)
 
-    def let_go(self, drop: str, key: str, attempt: int) -> None:
-        with self._lock:
-            self._held.pop((drop, key, attempt), None)
-            self._joined.pop((drop, key, attempt), None)
-
-    def not_held(self, drop: str, key: str, attempt: int, worker: int) -> None:
-        """That worker does not hold the attempt (any more). One that has joined its session meanwhile may: then nothing changes."""
+    def let_go(self, drop: str, key: str, attempt: int, worker: int | None = None) -> None:
+        """Nobody holds the attempt any more. With a `worker`: that one does not, and one that has joined its session meanwhile may."""
         with self._lock:
             held = (drop, key, attempt)
-            if self._held.get(held, (0, worker))[1] == worker:
+            if worker is None or self._held.get(held, (0, worker))[1] == worker:
                 self._held.pop(held, None)
                 self._joined.pop(held, None)
 

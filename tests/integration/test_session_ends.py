@@ -66,3 +66,23 @@ def test_what_a_dead_worker_says_late_takes_nothing_from_the_one_that_joined_its
     assert lab.server.is_open(running.session)
     assert lab.calm(random.Random(3))
     lab.check(2)
+
+
+def test_the_end_that_a_dead_worker_did_not_bring_takes_the_session_from_nobody(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, queued=True)
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.start()
+    rng = random.Random(1)
+    while not [one for one in lab.workers.flights if one.command.do == "end_session"]:
+        lab.step(rng)
+    (ending,) = [one for one in lab.workers.flights if one.command.do == "end_session"]
+    number, dead = ending.command.args["session"], lab.workers.incarnation
+    lab.workers.die(rng, "importer")
+    late, lab.workers.answers = lab.workers.answers, []
+    book = lab.shared.book
+    book.worker_gone(dead)
+    book.join(number, dead + 1, [], frozenset())
+    lab.workers.answers += late
+    for _ in range(50):
+        lab.step(rng)
+        assert book.worker_of(number) == dead + 1

@@ -63,10 +63,10 @@ def test_a_joined_session_takes_no_new_work_and_holds_only_what_is_wanted(book: 
 def test_only_the_worker_that_has_a_session_can_say_that_it_has_not(book: SessionBook) -> None:
     attempts = [{"drop": "d", "key": "k", "attempt": 1, "fileset": 5, "phase": "committed"}]
     book.join(7, 2, attempts, frozenset({("d", "k", 1)}))
-    book.not_held("d", "k", 1, 1)
+    book.let_go("d", "k", 1, 1)
     book.lost(7, 1)
     assert (book.worker_of(7), book.held("d")) == (2, frozenset({("k", 1)}))
-    book.not_held("d", "k", 1, 2)
+    book.let_go("d", "k", 1, 2)
     assert (book.worker_of(7), book.held("d"), book.joined("d", "k", 1)) == (2, frozenset(), None)
     book.lost(7, 2)
     assert book.states()[7] == "joinable"
