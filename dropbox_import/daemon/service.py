@@ -28,6 +28,7 @@ from dropbox_import.disk import files
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.errors import ConfigError
 from dropbox_import.intake import Intake, Wake
+from dropbox_import.intake.ready import SCANS
 from dropbox_import.model import Candidate
 from dropbox_import.settings import Settings
 from dropbox_import.settings.secrets import find_password
@@ -267,9 +268,11 @@ def observe(settings: Settings, clock: Clock | None = None, foresee: Callable[[C
         intake = Intake(box, clock)
         scan = intake.scan()
         deadline = clock.monotonic() + box.quiet_period + 4 * box.scan_interval
-        while scan.waiting and clock.monotonic() < deadline:
+        looks = 1
+        while scan.waiting and (looks <= SCANS or clock.monotonic() < deadline):  # on a slow share each look takes its time
             clock.sleep(min(box.scan_interval, 1.0))
             scan = intake.scan()
+            looks += 1
         for one in scan.ready:
             target = one.request.target if one.request else None
             into = " / ".join(ref.name or f"id:{ref.id}" for ref in ((target.project, target.dataset) if target else ()) if ref is not None)

@@ -11,11 +11,11 @@ from click.testing import CliRunner, Result
 
 from dropbox_import.cli.entry import cli
 from dropbox_import.clock import SystemClock
-from dropbox_import.daemon import check, check_omero, check_secrets
+from dropbox_import.daemon import check, check_omero, check_secrets, service
 from dropbox_import.daemon.findings import Finding
 from dropbox_import.disk import observe
 from dropbox_import.errors import AccessDenied, ConfigError, ServerUnavailable
-from dropbox_import.settings import Box
+from dropbox_import.settings import Box, load_settings
 from dropbox_import.spool.journal import Record, encode
 from dropbox_import.spool.layout import Layout, create_box
 
@@ -298,3 +298,20 @@ def test_observe_tells_what_the_names_of_the_files_decide(config: Path, box: Pat
     result = run("run", "--observe", "--config", config)
     assert result.exit_code == 0, result.output
     assert f"  {says}" in result.stdout
+
+
+def test_observe_looks_often_enough_where_each_look_takes_its_time(config: Path, box: Path) -> None:
+    class SlowShare(SystemClock):
+        """Another minute has gone by with each sleep."""
+
+        minutes = 0
+
+        def monotonic(self) -> float:
+            return super().monotonic() + 60 * self.minutes
+
+        def sleep(self, seconds: float) -> None:
+            self.minutes += 1
+
+    (box / "drop/jdoe/cells.yaml").write_text("target: {dataset: HeLa}\n")
+    (box / "drop/jdoe/cells.tif").write_bytes(b"II*\x00")
+    assert [one["says"] for one in service.observe(load_settings(config), SlowShare())] == ["would be imported"]
