@@ -14,7 +14,7 @@ from tests.support.tally import ALL, counted
 SEEDS = 300 if ALL else 12
 TEXT = "target: {dataset: HeLa}\nsubmission: run-7\n"
 
-pytestmark = pytest.mark.faults(minutes=1)
+pytestmark = [pytest.mark.faults(minutes=1), pytest.mark.timeout(600 if ALL else 120)]
 
 
 def yielded(lab: Lab) -> int:

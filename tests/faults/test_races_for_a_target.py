@@ -31,7 +31,7 @@ IMPORTERS = 2  # of each daemon; the second one is started for an owner who come
 WORKERS = {"importers": IMPORTERS, "filesets_in_flight": 1}
 BESIDE = 6  # drops of the second owner
 OTHERS = tuple(f"other{number}" for number in range(ROUNDS + MORE_ROUNDS))
-DELAYED = {"operation": "saveAndReturnObject", "do": "delay", "seconds": 1.0, "times": 12}
+DELAYED = {"operation": "saveAndReturnObject", "do": "delay", "seconds": 1.0, "times": 24}
 
 
 class Second:
@@ -86,7 +86,7 @@ class Seen:
         self.crowded = [max(self.crowded[0], len(run.workers("importer"))), max(self.crowded[1], theirs)]
 
     def all(self) -> bool:
-        return self.raced and self.crowded == [IMPORTERS, IMPORTERS]
+        return self.raced and min(self.crowded) >= IMPORTERS
 
 
 def warm(run: RealRun, second: Second) -> None:

@@ -100,6 +100,7 @@ def storm(folder: Path, seed: int, drops: int, kills: int, importers: int) -> No
         print(f"{drops} drops, killed: {dict(wind.hits)}, {wind.importers} importers, {time.monotonic() - begun:.0f} s")
         run.check()
         assert wind.importers >= importers, f"only {wind.importers} importer was at work at a time"
+        run.until_it_works()  # it may have been started a moment ago
         assert run.terminate() == 0
         run.check_sessions()
 

@@ -108,7 +108,7 @@ def test_a_hash_that_is_never_stored_waits_and_is_no_failure(tmp_path: Path) -> 
         run.standin.faults(at("close", "no-hash", times=ALWAYS))
         run.drop("one", fine=2)
         run.start()
-        run.until(lambda: run.log.read_text().count("[outage-begins]") and len(run.standin.calls()) > 200, 60)
+        run.until(lambda: run.log.read_text().count("[outage-begins]") and len(run.standin.calls()) > 200, 120)
         assert run.claims(), run.tail()
         assert all(run.standin.strikes())
         run.standin.faults()

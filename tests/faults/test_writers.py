@@ -52,11 +52,12 @@ def test_every_kind_of_writer_is_waited_for(tmp_path: Path) -> None:
         run.start()
         ways = [how for how in WAYS for _ in range(3 if ALL else 1)]
         with counted("a program is still writing", ", ".join(WAYS), len(ways)):
-            flood = begin("flood", run.layout.drop / "alice", "4")
-            begun = [save(run, f"{how}-{number}", how, number) for number, how in enumerate(ways)]
+            begun = [save(run, f"{ways[0]}-0", ways[0], 0)]
             paused = begun[0][0]
-            time.sleep(0.6)
+            run.until((run.layout.drop / "alice" / f"{ways[0]}-0.tif").exists)
             os.kill(paused.pid, signal.SIGSTOP)
+            flood = begin("flood", run.layout.drop / "alice", "4")
+            begun += [save(run, f"{how}-{number}", how, number) for number, how in enumerate(ways[1:], 1)]
             time.sleep(2.0)
             assert (run.layout.drop / "alice" / f"{ways[0]}-0.yaml").exists(), "taken under a program that was stopped"
             os.kill(paused.pid, signal.SIGCONT)

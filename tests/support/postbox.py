@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 from collections import Counter
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
 from aiosmtpd.controller import Controller
+
+from tests.support.ports import kept_port
 
 
 class Postbox:
@@ -18,8 +19,7 @@ class Postbox:
         self.mails: list[EmailMessage] = []
         self.cut = cut
         self.cuts = 0
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = int(probe.getsockname()[1])
+        self.port = kept_port()
         self._server: Controller | None = None
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
@@ -33,7 +33,7 @@ class Postbox:
         return "250 OK"
 
     def start(self) -> None:
-        self._server = Controller(self, hostname="127.0.0.1", port=self.port)
+        self._server = Controller(self, hostname="127.0.0.1", port=self.port, ready_timeout=60)
         self._server.start()
 
     def stop(self) -> None:

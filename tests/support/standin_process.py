@@ -20,6 +20,8 @@ import omero.model
 import omero.sys
 from omero.rtypes import rbool, rlist, rlong, rstring, unwrap
 
+from tests.support.ports import kept_port
+
 TOKEN_NS = "dropbox-import/token"
 
 
@@ -37,6 +39,7 @@ class RunningStandin:
         self._asked: list[str] = []  # the ids of the rules in force, in their order
 
     def start(self) -> RunningStandin:
+        self.port, self.tcp = self.port or kept_port(), self.tcp or kept_port()
         command = [sys.executable, "-m", "dropbox_import.standin", "--dir", str(self.folder)]
         command += ["--port", str(self.port), "--tcp-port", str(self.tcp)]
         if self.users is not None:
@@ -54,7 +57,7 @@ class RunningStandin:
 
     def _end(self) -> int:
         assert self._child is not None and self._child.stdout is not None
-        code = self._child.wait(20)
+        code = self._child.wait(60)
         self._child.stdout.close()
         self._child = None
         return code
@@ -80,7 +83,7 @@ class RunningStandin:
         known = {
             "omero.host": "localhost",
             "omero.port": str(self.port),
-            "Ice.Override.ConnectTimeout": "5000",
+            "Ice.Override.ConnectTimeout": "30000",
             "IceSSL.VerifyPeer": "2",
             "IceSSL.CAs": self.ca_file,
             "IceSSL.CheckCertName": "1",

@@ -108,7 +108,7 @@ class Zygote:
         words = [sys.executable, "-m", module, str(theirs.fileno())]
         self._process = subprocess.Popen(words, pass_fds=[theirs.fileno()], env=environment, cwd=ROOT)
         theirs.close()
-        self._line.settimeout(60)
+        self._line.settimeout(180)
 
     def close(self) -> None:
         self._line.close()
