@@ -33,7 +33,7 @@ from tests.support.standin_process import RunningStandin, ask, dataset, save
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 3.0
-REST = 90.0
+REST = 180.0
 Content = str | bytes | Callable[[Path], None]
 OURS = {layout.JOURNAL, layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION}
 # What no user should have to read.
@@ -204,8 +204,9 @@ class House:
                 text = string.Template(content).safe_substitute(self.ids).encode() if isinstance(content, str) else content
                 hidden = path.with_name(f".{next(_numbers)}.part")
                 hidden.write_bytes(text)
-                hidden.rename(path)
-            if path.is_file():
+                self.written[one, name] = text
+                hidden.rename(path)  # from now on the daemon may take it
+            if callable(content) and path.is_file():
                 self.written[one, name] = path.read_bytes()
 
     def _rest(self, drops: Iterable[Drop]) -> None:

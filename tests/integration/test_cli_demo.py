@@ -16,7 +16,7 @@ from dropbox_import.cli.demo.mailbox import read_mail
 from tests.conftest import Unprivileged
 
 COMMAND = [sys.executable, "-m", "dropbox_import"]
-SECONDS = 100
+SECONDS = 240
 
 
 def children_of(folder: Path) -> list[int]:

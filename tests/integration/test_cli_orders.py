@@ -78,7 +78,8 @@ class Site:
     def end(self) -> None:
         if self.thread is not None:
             self.ending.set()
-            self.thread.join(10)
+            self.thread.join(60)
+            assert not self.thread.is_alive()
             self.thread = None
             self.shows_itself(running=False)
 
@@ -355,8 +356,10 @@ def test_who_may_not_order_is_told_what_to_type(tmp_path: Path, unprivileged: Un
 def test_the_order_says_who_gave_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     drop_id = site.fail()
     monkeypatch.setenv("SUDO_USER", "jane")
+    days = {f"{SystemClock().now():%Y-%m-%d}"}
     site.run("retry", drop_id)
+    days.add(f"{SystemClock().now():%Y-%m-%d}")
     (order,) = orders(site.state)
     said: dict[str, Any] = json.loads(order.read_bytes())
     assert (said["by"], said["do"], said["about"], said["box"]) == ("jane", "retry", [drop_id], str(site.lab.box))
-    assert said["at"][:10] == f"{SystemClock().now():%Y-%m-%d}"
+    assert said["at"][:10] in days

@@ -63,11 +63,14 @@ def write_config(folder: Path, **omero: object) -> Path:
 
 
 def test_check_finds_nothing_wrong_with_a_good_set_up(omero: dict[str, Any], tmp_path: Path) -> None:
-    done = run("check", "--config", write_config(tmp_path, port=omero["ssl"], ca_file=omero["ca_file"]))
+    own = tmp_path / "tmp"
+    own.mkdir()
+    config = write_config(tmp_path, port=omero["ssl"], ca_file=omero["ca_file"])
+    done = run("check", "--config", config, env=os.environ | {"TMPDIR": str(own)})
     assert done.returncode == 0, done.stdout + done.stderr
     for words in ("certificate: is valid", "log-in: as importer", "privilege Sudo: importer has it", "clock: OMERO's and ours"):
         assert words in done.stdout
-    assert not list(Path("/tmp").glob("dropbox-import-check-*"))
+    assert list(own.iterdir()) == [], "what it wrote for itself is gone"
 
 
 @pytest.mark.parametrize(

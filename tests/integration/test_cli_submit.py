@@ -84,6 +84,7 @@ def test_the_sidecar_is_the_last_thing_that_gets_its_name(box: Path, images: Pat
 @pytest.mark.parametrize("move", [False, True])
 def test_a_full_disk_at_any_effect_leaves_everything_as_it_was(box: Path, images: Path, move: bool) -> None:
     for stop_at in range(1, 200):
+        beat(box)  # the daemon of this box lives as long as it takes
         seen, failed = 0, ""
 
         def observer(when: str, op: str, path: Path, stop_at: int = stop_at) -> None:

@@ -28,7 +28,7 @@ def one(server: Server, tmp_path: Path) -> Iterator[Import]:
     """An import of alice that has not begun."""
     (tmp_path / "sessions").mkdir()
     a_tiff(tmp_path / "a.tif")
-    driver = Driver(server.config(tmp_path / "sessions", client_limits={"call": 2, "begin": 2, "commit": 2, "write": 2}))
+    driver = Driver(server.config(tmp_path / "sessions", client_limits={"call": 5, "write": 5}))
     yield Import(driver, driver.open("alice"), tmp_path, ["a.tif"])
     driver.close()
     _faults(server)
@@ -152,17 +152,17 @@ def test_a_person_who_looks_at_half_done_images_does_not_finish_them(
     name = f"a&sizeX={side}&sizeY={side}.fake"
     (tmp_path / name).touch()
     slow = Import(one.driver, one.session, tmp_path, [name])
-    _faults(server, import_seconds=6)
+    other = one.driver.open("alice")
+    held = one.driver.held(other)
+    _faults(server, import_seconds=12)
     slow.begin()
     slow.sent = slow.send()
     slow.commit()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not (half := slow.look_up()[0])["images"]:
         assert time.monotonic() < end
         time.sleep(0.1)
     assert (half["complete"], half["doubtful"]) == (False, doubtful)
-    other = one.driver.open("alice")
-    held = one.driver.held(other)
     ((pixels,),) = held.ask("select px.id from Pixels px where px.image.fileset.id=:f", f=slow.fileset)
     thumbnail = omero.model.ThumbnailI()
     thumbnail.pixels, thumbnail.mimeType = omero.model.PixelsI(pixels, False), omero.rtypes.rstring("image/jpeg")

@@ -99,7 +99,7 @@ def test_a_dead_watcher_is_noticed_and_can_be_started_again(tmp_path: Path, star
     assert wake._observer is not None
     (emitter,) = wake._observer.emitters
     emitter.stop()
-    emitter.join(5)
+    emitter.join(60)
     assert not wake.healthy()
     wake.start()
     assert wake.healthy()

@@ -74,7 +74,7 @@ def test_folders_that_are_taken_and_dropped_again_leave_no_watcher_deaf(tmp_path
     drop, done = tmp_path / "drop", tmp_path / "done"
     drop.mkdir()
     done.mkdir()
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     wake = Wake([drop], changes)
     wake.start()
     try:
@@ -88,14 +88,18 @@ def test_folders_that_are_taken_and_dropped_again_leave_no_watcher_deaf(tmp_path
         time.sleep(0.2)
         (done / "run1").rmdir()
         time.sleep(0.2)
-        if not wake.healthy():
-            wake.start()
-        changes.event.clear()
-        (drop / "run2").touch()
-        assert changes.within(3)
+        for number in range(30):  # the reader may die a moment later, and with it what it was to tell
+            if not wake.healthy():
+                wake.start()
+            changes.event.clear()
+            (drop / f"file{number}").touch()
+            if changes.within(1):
+                break
+        else:
+            raise AssertionError("it is deaf and says that it is well")
     finally:
         wake.stop()
-    assert threading.active_count() == threads, "something of a watcher is left"
+    assert set(threading.enumerate()) <= threads, "something of a watcher is left"
 
 
 def test_the_watchers_are_looked_after(tmp_path: Path, changes: Changes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +111,7 @@ def test_the_watchers_are_looked_after(tmp_path: Path, changes: Changes, monkeyp
         until(wake.healthy)
         (first,) = emitters(wake)
         first.stop()
-        first.join(5)
+        first.join(60)
         until(wake.healthy)
         assert emitters(wake) != [first]
         changes.event.clear()

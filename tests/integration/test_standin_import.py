@@ -71,7 +71,7 @@ def of_token(client: Any, token: str) -> int:
 
 
 def test_a_tiff_passes_the_recorded_stages(server: RunningStandin, alice: Any) -> None:
-    server.faults(import_seconds=1.0)
+    server.faults(import_seconds=6.0)
     target = dataset(alice)
     process = begin(alice, ["data/plain.tif"], settings(omero.model.DatasetI(target, False)), token="stages/1")
     made = of_token(alice, "stages/1")
@@ -83,8 +83,8 @@ def test_a_tiff_passes_the_recorded_stages(server: RunningStandin, alice: Any) -
     assert ask(alice, JOB, f=made) == [["Finished", "Finished"]]
     linked = until(lambda: ask(alice, IMAGES, f=made))
     assert linked[0][1:] == ["plain.tif", 0, 64, 48, 1, 1, 1, "Pending...", target]
-    response = answer(handle)
     server.faults()
+    response = answer(handle, 30)
     assert isinstance(response, omero.grid.ImportResponse)
     assert [image.id.val for image in response.objects] == [linked[0][0]]
     assert len(ask(alice, IMAGES, f=made)[0][8]) == 40

@@ -132,13 +132,13 @@ def test_sudo_that_cannot_be(server: RunningStandin) -> None:
 
 
 def test_an_idle_session_times_out_with_the_recorded_words(server: RunningStandin) -> None:
-    client, uuid = server.sudo("alice", idle=300)
+    client, uuid = server.sudo("alice", idle=3000)
     query = client.sf.getQueryService()
     root = server.log_in("root")
-    assert until(lambda: ask(root, "select s.id from Session s where s.timeToIdle = 300 and s.closed is not null"))
+    assert until(lambda: ask(root, "select s.id from Session s where s.timeToIdle = 3000 and s.closed is not null"), 30)
     with pytest.raises(omero.SessionTimeoutException) as caught:
         query.find("Dataset", 1)
-    assert "exceeded timeToIdle (300) by" in caught.value.message
+    assert "exceeded timeToIdle (3000) by" in caught.value.message
     with pytest.raises(Ice.UnknownException):
         client.sf.getQueryService()
     with pytest.raises(omero.WrappedCreateSessionException) as joined:

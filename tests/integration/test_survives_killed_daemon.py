@@ -60,7 +60,6 @@ def test_killed_in_any_kind_of_call(tmp_path: Path, operation: str, seconds: flo
 
 
 @pytest.mark.slow_faults(minutes=4)
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("point", EVERY_POINT)
 def test_killed_at_any_record(tmp_path: Path, point: str) -> None:
     with counted("the real daemon is killed at a record", point), real_run(tmp_path) as run:

@@ -16,9 +16,8 @@ LATE_CALLS = ("getResponse", "saveAndReturnArray")
 
 def kill_in(run: RealRun, operation: str) -> None:
     """Kill the server while it has this call, which is not done, and start it again."""
-    before = len(run.standin.calls())
     run.standin.faults({"operation": operation, "do": "delay", "seconds": 20}, import_seconds=1)
-    run.until(lambda: any(call["op"] == operation for call in run.standin.calls()[before:]), 60)
+    run.until(lambda: any(run.standin.strikes()), 60)
     run.standin.faults()
     run.standin.kill()
     run.standin.start()

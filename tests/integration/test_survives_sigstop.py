@@ -32,8 +32,8 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def _short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    limited = ("start", "inspect", "login", "begin", "write", "close", "commit", "poll", "send", "discard")
-    monkeypatch.setenv("LIMITS", json.dumps({"worker": dict.fromkeys(limited, LIMIT)}))
+    limited = ("inspect", "login", "begin", "write", "close", "commit", "poll", "send", "discard")
+    monkeypatch.setenv("LIMITS", json.dumps({"worker": {"start": 30.0, **dict.fromkeys(limited, LIMIT)}}))
 
 
 def stand_still(pids: Iterable[int], seconds: float) -> None:

@@ -30,16 +30,16 @@ def test_the_first_sigterm_finishes_what_runs_and_leaves_the_rest(tmp_path: Path
 
 def test_the_second_sigterm_stops_at_once(tmp_path: Path) -> None:
     with real_run(tmp_path) as run:
-        run.standin.faults({"operation": "write", "do": "delay", "seconds": 25})
+        run.standin.faults({"operation": "write", "do": "delay", "seconds": 60})
         daemon = run.start()
         run.drop("one")
-        run.until(lambda: any("begun" in run.records(claim) for claim in run.claims()))
+        run.until(lambda: run.standin.strikes() == [1])
         daemon.send_signal(signal.SIGTERM)
         time.sleep(0.5)
         assert daemon.poll() is None, "the first one waits for the upload"
         daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(12) == 0
-        run.until(lambda: not run.workers("importer"), 12)
+        assert daemon.wait(40) == 0
+        run.until(lambda: not run.workers("importer"), 40)
         run.standin.faults()
         run.start()
         run.rest()

@@ -74,7 +74,7 @@ def refused(person: Somebody, tries: tuple[str, ...]) -> None:
 
 
 def test_a_shell_inside_the_folder_and_open_descriptors_reach_nothing_while_it_is_imported(users: TwoUsers) -> None:
-    users.run.standin.faults(import_seconds=6)
+    users.run.standin.faults(import_seconds=20)
     folder = users.take_drop_from("one")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     inside = users.somebody(folder)
@@ -118,7 +118,7 @@ def status(users: TwoUsers) -> str:
 
 
 def test_what_an_open_write_descriptor_changes_before_the_upload_ends_is_what_is_imported(users: TwoUsers) -> None:
-    users.run.standin.faults({"operation": "importFileset", "do": "delay", "seconds": 3, "times": 2})
+    users.run.standin.faults({"operation": "importFileset", "do": "delay", "seconds": 8, "times": 2})
     folder = users.take_drop_from("one")
     writer = users.somebody(folder)
     users.run.until(lambda: writer.does("held.update(file=os.open('0.tif', os.O_RDWR))") is None, 5)
@@ -135,7 +135,7 @@ def test_what_an_open_write_descriptor_changes_before_the_upload_ends_is_what_is
 
 
 def test_what_an_open_write_descriptor_changes_after_the_upload_is_told(users: TwoUsers) -> None:
-    users.run.standin.faults(import_seconds=5)
+    users.run.standin.faults(import_seconds=12)
     folder = users.take_drop_from("one")
     before = (folder / "0.tif").read_bytes()
     writer = users.somebody(folder)
