@@ -74,7 +74,7 @@ class Pipeline:
                 else:
                     everything = True
             except ClaimTaken as error:
-                self._taken(active, error)
+                self.taken(active, error)
             except JournalDamaged as error:
                 self._hold(active, error)
             except OSError as error:  # a record between the steps
@@ -125,7 +125,7 @@ class Pipeline:
                     self._shared.slots.not_used((active.id, step.key))  # or one that must run alone would wait for it for ever
         return False
 
-    def _taken(self, active: Active, error: ClaimTaken) -> None:
+    def taken(self, active: Active, error: ClaimTaken) -> None:
         """Nothing more is done for it here: who has it now does."""
         log.warning("%s", error, extra={"drop": active.id, "step": "claim-taken"})
         self._shared.book.retire_those_of(active.drop.owner)
@@ -328,7 +328,7 @@ class Pipeline:
             if not active.gone:
                 self._take(active, step, order, reply)
         except ClaimTaken as error:
-            self._taken(active, error)
+            self.taken(active, error)
         except JournalDamaged as error:
             self._hold(active, error)
         except Exception:

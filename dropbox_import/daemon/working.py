@@ -180,13 +180,20 @@ class WorkingSet:
         self.active.pop(name, None)
         if name in self.parked:
             self._shared.book.retire_those_of(self.parked.take(name).owner)
-            if following := self._shared.submissions.leave(name):
-                self._shared.wake_all(following)
+            self._leave_submission(name)
+
+    def _leave_submission(self, name: str) -> None:
+        """The next drop of its submission need not wait for it any more."""
+        if following := self._shared.submissions.leave(name):
+            self._shared.wake_all(following)
 
     def gone(self, names: Collection[str]) -> None:
-        """Only these lie there: parked ones that do not were taken over by somebody or moved away by hand."""
+        """Only these lie there. Those that do not, and that nobody looks at now, were taken over by somebody or moved away by hand."""
+        for active in [one for one in self.active.values() if one.held is not None and one.id not in names]:
+            self._pipeline.taken(active, claims.taken_or_moved(active.id))
+            self.forget(active.id)
         for name in [name for name in self.parked.names() if name not in names]:
-            log.warning("the claim %s was taken over by another instance, or moved away by hand", name, extra={"drop": name})
+            log.warning("%s", claims.taken_or_moved(name), extra={"drop": name})
             self.forget(name)
 
     def touch(self, name: str) -> None:
@@ -297,10 +304,10 @@ class WorkingSet:
             make_ours(claim, self._shared.instance)
         except ClaimTaken as error:
             log.warning("%s", error, extra={"drop": name, "step": "claim-taken"})
-            if following := self._shared.submissions.leave(name):
-                self._shared.wake_all(following)
+            self._leave_submission(name)
         except JournalDamaged as error:
             self.unreadable[name] = error
+            self._leave_submission(name)
         except OSError as error:
             log.debug("the claim cannot be read now: %s", error, extra={"drop": name})
             self.parked.add(replace(one, due=now + _UNREADABLE), now)

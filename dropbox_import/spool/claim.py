@@ -120,7 +120,12 @@ def raise_if_taken(box: Layout, path: Path, error: FileNotFoundError) -> NoRetur
         raise error from None
     if is_folder(path):
         raise error
-    raise ClaimTaken(f"the claim {path.name} was taken over by another instance, or moved away by hand") from error
+    raise taken_or_moved(path.name) from error
+
+
+def taken_or_moved(name: str) -> ClaimTaken:
+    """What there is to say of a claim that is not in its place any more."""
+    return ClaimTaken(f"the claim {name} was taken over by another instance, or moved away by hand")
 
 
 def load(box: Layout, path: Path, clock: Clock) -> Claim:

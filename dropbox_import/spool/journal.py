@@ -6,7 +6,7 @@ Any other damage raises JournalDamaged: then nothing of that drop is touched. Th
 only writer.
 
 A journal goes on in a new segment (`journal-0002.jsonl`, with all records so far) where the old
-file cannot be trusted any more: after a sync that failed, and where another instance, which may
+file cannot be trusted any more: after a sync that failed, where it has lost its end, and where another instance, which may
 not know it yet, still has its hand on the old one. The newest segment counts, and in it each line
 of an older epoch than the line before is ignored.
 """
@@ -17,6 +17,7 @@ import errno
 import hashlib
 import hmac
 import json
+import logging
 import re
 import zlib
 from collections.abc import Iterable, Sequence
@@ -29,6 +30,8 @@ from dropbox_import.disk import files
 from dropbox_import.disk.facts import NotAPlainFile, is_there, read_below
 from dropbox_import.disk.files import Appender
 from dropbox_import.errors import JournalDamaged
+
+log = logging.getLogger(__name__)
 
 VERSION = 1
 _LONGEST = 1 << 29  # bytes; ten thousand filesets need some 30 million
@@ -148,6 +151,7 @@ class Journal:
         self._stale = False  # something else than `records` may be in the file
         self._clock = clock
         self._torn: int | None = None  # where the torn tail begins
+        self._size = 0  # bytes in the file
 
     @property
     def unsure(self) -> bool:
@@ -177,27 +181,38 @@ class Journal:
         raw = raw_bytes(found[-1])
         records, good = read(raw, found[-1].name)
         journal = cls(found[-1], clock, records)
-        journal._torn = good if good < len(raw) else None
+        journal._torn, journal._size = good if good < len(raw) else None, len(raw)
         return journal
 
     def append(self, records: Iterable[Record], *, sync: bool = True) -> None:
         """Write the records with one sync for all.
 
+        A file server that went down may have lost what was not synced, with this process alive: then the journal goes on in a new
+        segment with all that is known, or there would be a gap in it.
         Raises OSError: then none of them may be acted on, and the journal must be opened anew.
         """
         if self._stale:
             raise OSError(errno.EIO, "it could not be written before, and is to be read anew first", str(self.path))
         fresh = self._numbered(records, 0)
         with Appender(self.path, create=False) as appender:
-            if self._torn is not None:
-                appender.truncate(self._torn)
-                self._sync(appender)
-                self._torn = None
-            self._stale = True
-            appender.append(b"".join(encode(record) for record in fresh))
-            if sync:
-                self._sync(appender)
-        self._stale = False
+            if appender.size() >= self._size or self.overtaken:
+                self._add(appender, fresh, sync)
+                return
+        log.warning("%s has lost its end; it goes on in a new file, with all that was written", self.path)
+        self.new_segment()
+        with Appender(self.path, create=False) as appender:
+            self._add(appender, fresh, sync)
+
+    def _add(self, appender: Appender, fresh: Sequence[Record], sync: bool) -> None:
+        if self._torn is not None:
+            appender.truncate(self._torn)
+            self._sync(appender)
+            self._torn = None
+        self._stale = True
+        appender.append(b"".join(encode(record) for record in fresh))
+        if sync:
+            self._sync(appender)
+        self._size, self._stale = appender.size(), False
         self.records += fresh
 
     def _sync(self, appender: Appender) -> None:
@@ -210,9 +225,10 @@ class Journal:
     def new_segment(self, records: Iterable[Record] = ()) -> None:
         """Go on in a fresh file with all that is known, and with `records` as the beginning of a new epoch. Raises OSError."""
         fresh, path = self._numbered(records, 1), self._next_path()
-        files.replace(path, b"".join(encode(record) for record in (*self.records, *fresh)))
+        whole = b"".join(encode(record) for record in (*self.records, *fresh))
+        files.replace(path, whole)
         _unsure.discard(self.path)
-        self.path, self._stale, self._torn = path, False, None
+        self.path, self._stale, self._torn, self._size = path, False, None, len(whole)
         self.records += fresh
 
     def _next_path(self) -> Path:

@@ -205,3 +205,61 @@ def test_that_omero_is_back_is_found_out_when_no_drop_asks_for_it_any_more(tmp_p
         downs += lab.shared.outage.down
     assert 25 < downs < 40, "it stays down as long as it is, and no longer"
     assert all(session.closed for session in lab.server.sessions.values())
+
+
+def held_at_work(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A claim of which the journal is found damaged when it is read anew after trouble with the disk."""
+    until(lab, "inspect")
+    (claim,) = lab.layout.inprogress.glob("*/2*")
+    journal = claim / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([lines[0], b"x" + lines[1], *lines[2:]]))
+
+    def strikes(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    answer(lab, "inspect")
+    assert lab.runner is not None
+    with monkeypatch.context() as patched:
+        patched.setattr(Replies, "reconcile", strikes)
+        lab.runner.turn(0)
+    lab.runner.turn(0)
+    assert [name for name, _ in lab.runner.held() or ()] == [claim.name]
+    return claim
+
+
+def test_a_held_drop_that_was_moved_away_by_hand_is_not_held_any_more_and_keeps_no_other_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next drop of its submission waited for it, without a word, until the daemon was started again."""
+    lab = Lab(tmp_path, queued=True)
+    lab.drop("a.yaml", SIDECAR + "submission: run-7\n", {"a.tif": b"a"})
+    lab.start()
+    claim = held_at_work(lab, monkeypatch)
+    lab.layout.discarded.mkdir(mode=0o700, exist_ok=True)
+    claim.rename(lab.layout.discarded / claim.name)
+    lab.drop("again.yaml", SIDECAR + "submission: run-7\n", {"again.tif": b"a"})
+    rng = random.Random(1)
+    for _ in range(600):
+        lab.step(rng)
+    assert lab.runner is not None and lab.runner.held() == []
+    assert len(lab.filed("done")) == 1
+
+
+def test_a_file_server_that_loses_the_end_of_a_journal_under_a_daemon_that_lives_holds_no_drop(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.start()
+    lab.server.refuse["send"] = ServerUnavailable("OMERO is busy", code="busy")
+    found: list[Path] = []
+    while not found or b'"r":"begun"' not in found[0].read_bytes().splitlines()[-1]:  # which is written without a sync
+        lab.turns(1)
+        found = [path for path in lab.layout.inprogress.glob("*/2*/journal.jsonl") if path.stat().st_size]
+    found[0].write_bytes(b"".join(found[0].read_bytes().splitlines(keepends=True)[:-1]))
+    lab.server.refuse = {"commit": ServerUnavailable("OMERO is busy", code="busy")}
+    lab.turns(20)
+    lab.server.refuse.clear()
+    lab.start()
+    lab.turns()
+    assert lab.runner is not None and lab.runner.held() == []
+    lab.check(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from dropbox_import.disk import observe
 from dropbox_import.disk.files import Appender
 from dropbox_import.errors import JournalDamaged
-from dropbox_import.spool.journal import Journal, Record, decode, encode, read, vouch, vouched
+from dropbox_import.spool.journal import Journal, Record, decode, encode, read, read_newest, vouch, vouched
 from tests.support.clocks import HandClock
 
 values = st.recursive(
@@ -107,6 +108,21 @@ def test_a_new_segment_holds_all_and_counts_alone(tmp_path: Path) -> None:
     again = Journal.open(tmp_path, HandClock())
     assert again is not None and again.path.name == "journal-0002.jsonl"
     assert [(one.kind, one.number, one.epoch) for one in again.records] == [("one", 1, 1), ("two", 2, 1), ("three", 3, 1)]
+
+
+def test_a_file_that_lost_its_end_while_we_live_gets_no_gap(tmp_path: Path) -> None:
+    """A file server that comes back has what was synced; this process has the rest."""
+    journal = Journal.create(tmp_path, HandClock())
+    journal.append([Record("one")])
+    journal.append([Record("two")], sync=False)
+    os.truncate(journal.path, len(encode(journal.records[0])))
+    journal.append([Record("three")])
+    again = Journal.open(tmp_path, HandClock())
+    assert again is not None and again.path.name == "journal-0002.jsonl"
+    assert [(one.kind, one.number, one.epoch) for one in again.records] == [("one", 1, 1), ("two", 2, 1), ("three", 3, 1)]
+    os.truncate(again.path, len(encode(again.records[0])))
+    again.append([Record("four")])
+    assert [one.kind for one in read_newest(tmp_path)] == ["one", "two", "three", "four"]
 
 
 def test_lines_of_an_older_epoch_are_ignored(tmp_path: Path) -> None:
