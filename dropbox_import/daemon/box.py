@@ -173,7 +173,7 @@ class BoxRunner:
         if self._stop.is_set():
             return
         self._here = None
-        self._errands = [one for one in self._errands if not carry_out(self, one)]
+        self._errands = [one for one in self._errands if self._gone() is not None or not carry_out(self, one)]
         now = self._clock.monotonic()
         if now >= self._next_beat:
             self._heartbeat(now)
@@ -182,6 +182,9 @@ class BoxRunner:
             self._scan()
             ended = self._clock.monotonic()
             self._scan_pause = ended + min(_SCAN_SHARE * (ended - now), _LONGEST_SCAN_PAUSE)
+            if ended >= self._next_beat:  # a slow share: others may take us for silent, and it may be gone
+                self._here = None
+                self._heartbeat(ended)
         if (self._ready or self._unread.names or len(self.claims)) and self._gone() is not None:
             self._ready.clear()
             return
@@ -273,7 +276,7 @@ class BoxRunner:
         """Whether the box is not to be touched now. Told once at start and end."""
         error = self._gone()
         if error is not None:
-            if self._trouble is None:
+            if self._trouble is None or self._trouble.kind != error.kind:
                 log.error("%s", error.sentence, extra={"step": "share-gone"})
             self._trouble = error
             self._ready.clear()
@@ -293,9 +296,11 @@ class BoxRunner:
         self._beat += 1
         willing = accepting and not self._shared.draining.is_set()
         try:
-            if self._gone() is not None:
+            gone = self._gone()
+            if gone is not None and gone is not self.peers.doubt:  # the doubt ends by looking on
                 return
             self.peers.beat(sign_of_life(self._shared.instance.name, HEARTBEAT_SECONDS, self._beat, accepting=willing))
+            self._here = (None,)
         except ShareUnavailable as error:
             self._here = (error,)
         except OSError as error:

@@ -27,6 +27,9 @@ _PREFIX = ".heartbeat-"
 _INTERVAL = 10.0  # where a heartbeat does not say its own
 _MISSED = 3  # beats that did not come: no accident, but a busy box or share may still explain it
 _TELL_AFTER = 120.0  # seconds of silence before people hear of it
+_OLD = 6  # beats that did not come under our own name: nobody writes that one any more, it came back with the volume
+_UNTIL_STOPPED = "Stop one of the two for good, give it an empty state_dir of its own, and start this one again."
+_UNTIL_SILENT = "If the box was restored from a backup or a snapshot, its work goes on by itself in a minute or two."
 
 
 @dataclass(slots=True)
@@ -42,6 +45,17 @@ class _Peer:
     stopped: bool = False
 
 
+@dataclass(slots=True)
+class _Foreign:
+    """A heartbeat under our name that is not ours. `silent`: seconds for which we looked, last at `looked`, and it was not written anew."""
+
+    run: str
+    raw: bytes | None
+    looked: float
+    interval: float
+    silent: float = 0.0
+
+
 class Peers:
     """For one box and its thread; `look` at each scan. `alive` and `silent` may be asked from any thread."""
 
@@ -54,11 +68,16 @@ class Peers:
         self._told: frozenset[str] = frozenset()
         self._run = f"{clock.token_bits(40):010x}"
         self._beaten = False
+        self._foreign: _Foreign | None = None
+        self.doubt: ShareUnavailable | None = None  # a heartbeat lies there that a twin wrote, or that came back with the volume
         self._twin: ShareUnavailable | None = None
         self.silent: dict[str, str] = {}  # what people should know of an instance, by its name
 
     def beat(self, facts: Mapping[str, object]) -> None:
-        """Write our own heartbeat. Raises OSError, and ShareUnavailable once another process was seen to write it too."""
+        """Write our own heartbeat. Raises OSError, and ShareUnavailable, with nothing written, where another process may write it too.
+
+        It is to be called on while there is only the `doubt`: by this it ends, in one way or the other.
+        """
         path = self._box.heartbeat(self._instance.name)
         if self._beaten:  # what lies there before our first one is our predecessor's
             with contextlib.suppress(OSError):
@@ -71,20 +90,33 @@ class Peers:
         """Raises ShareUnavailable when another daemon was seen at work under our name: then this one touches nothing until it is restarted.
 
         It happens where a whole machine was copied. Who sees it first stops; the other one goes on, and somebody must decide.
+        One foreign heartbeat may also have come back with a volume that was restored: it raises too, until that one has been silent.
         """
-        if self._twin is not None:
-            raise self._twin
+        error = self._twin or self.doubt
+        if error is not None:
+            raise error.with_traceback(None)
 
     def _compare(self, raw: bytes | None) -> None:
-        try:
-            facts = json.loads(raw or b"{}")
-            run, who = str(facts.get("run", self._run)), f"process {facts.get('pid')} on {facts.get('host')}"
-        except (ValueError, AttributeError):
+        """A living twin writes again, since nothing is written over its heartbeat while there is doubt; an old one stays as it is."""
+        now, known, (run, who) = self._clock.monotonic(), self._foreign, _writer(raw or b"")
+        if run in ("", self._run) or (known is not None and raw == known.raw):
+            if known is not None:
+                known.silent += min(now - known.looked, known.interval)
+                known.looked = now
+                if known.silent >= _OLD * known.interval:
+                    self._foreign = self.doubt = None
             return
-        if run != self._run:
-            sentence = f"another daemon with our identity {self._instance.name} works in {self._box.box} ({who}); two would import twice"
-            hint = "Stop one of the two for good, give it an empty state_dir of its own, and start this one again."
-            self._twin = ShareUnavailable(sentence, hint=hint, code="identity-twice")
+        interval, name, box = _facts(raw or b"")[0], self._instance.name, self._box.box
+        # Who has not looked for long cannot tell whether it was written meanwhile, or the volume was restored once more.
+        if known is not None and known.run == run and now - known.looked <= _MISSED * interval:
+            sentence = f"another daemon with our identity {name} works in {box} ({who}); two would import twice"
+            self._twin = ShareUnavailable(sentence, hint=_UNTIL_STOPPED, code="identity-twice")
+            return
+        self._foreign = _Foreign(run, raw, now, interval)
+        sentence = (
+            f"another daemon with our identity {name} may work in {box} ({who}), since a heartbeat of it lies there; two would import twice"
+        )
+        self.doubt = ShareUnavailable(sentence, hint=_UNTIL_SILENT, code="identity-in-doubt")
 
     def alive(self, instance: str) -> bool | None:
         """Whether that instance gives signs of life in this box; None before it was observed for three of its intervals."""
@@ -176,6 +208,15 @@ def _read(path: Path) -> bytes | None:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _writer(raw: bytes) -> tuple[str, str]:
+    """Which run of a daemon wrote it, and who that is, as people are told; "" where it does not say."""
+    try:
+        facts = json.loads(raw)
+        return str(facts.get("run", "")), f"process {facts.get('pid')} on {facts.get('host')}"
+    except (ValueError, AttributeError):
+        return "", ""
 
 
 def _facts(raw: bytes) -> tuple[float, str, bool]:

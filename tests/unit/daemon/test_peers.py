@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -230,6 +231,74 @@ def test_two_daemons_with_one_identity_are_noticed_and_one_of_them_stops(desk: D
     copy.beat({"pid": 2, "host": "west"})
     copy.alone()
     desk.fresh(tmp_path).alone()
+
+
+def beats(peers: Peers, clock: HandClock, seconds: int) -> list[int]:
+    """It beats each ten seconds as far as it may; the seconds after which it did."""
+    done = []
+    for passed in range(10, seconds + 1, 10):
+        clock.forward(10.0)
+        with contextlib.suppress(ShareUnavailable):
+            peers.beat({"beat": passed})
+            done.append(passed)
+    return done
+
+
+def test_a_heartbeat_that_came_back_with_the_volume_is_no_second_daemon(desk: Desk, tmp_path: Path) -> None:
+    """The box was restored as it was before the last start: the heartbeat of then lies there, and nobody writes it any more."""
+    path = desk.box.heartbeat("lab-0000ffff")
+    desk.peers.beat({"pid": 1, "host": "east"})
+    old = path.read_bytes()
+    now = desk.fresh(tmp_path)
+    now.beat({})
+    path.write_bytes(old)
+    with pytest.raises(ShareUnavailable, match=r"may work.*process 1 on east"):
+        now.beat({})
+    with pytest.raises(ShareUnavailable):
+        now.alone()
+    assert path.read_bytes() == old, "what a living one would have to write over is gone"
+    assert beats(now, desk.clock, 120) == [60, 70, 80, 90, 100, 110, 120]
+    now.alone()
+
+
+def test_a_second_daemon_that_beats_again_is_told_from_an_old_heartbeat(desk: Desk, tmp_path: Path) -> None:
+    """However late it is within a minute: who saw it does nothing until then, and nothing ever after."""
+    desk.peers.beat({})
+    copy = desk.fresh(tmp_path)
+    copy.beat({"pid": 2, "host": "west", "beat": 1})
+    assert beats(desk.peers, desk.clock, 50) == []
+    copy.beat({"pid": 2, "host": "west", "beat": 2})
+    assert beats(desk.peers, desk.clock, 600) == []
+    with pytest.raises(ShareUnavailable, match=r"works in.*process 2 on west.*twice"):
+        desk.peers.alone()
+    copy.alone()
+
+
+def test_a_second_restore_while_the_first_is_in_doubt_is_no_second_daemon(desk: Desk, tmp_path: Path) -> None:
+    path = desk.box.heartbeat("lab-0000ffff")
+    desk.peers.beat({"beat": 1})
+    older = path.read_bytes()
+    desk.peers.beat({"beat": 2})
+    old = path.read_bytes()
+    now = desk.fresh(tmp_path)
+    now.beat({})
+    path.write_bytes(old)
+    assert beats(now, desk.clock, 30) == []
+    desk.clock.forward(100.0)  # the volume is away
+    path.write_bytes(older)
+    assert beats(now, desk.clock, 120) == [70, 80, 90, 100, 110, 120]
+
+
+def test_a_heartbeat_that_cannot_be_read_for_a_moment_ends_no_doubt(desk: Desk, tmp_path: Path) -> None:
+    path = desk.box.heartbeat("lab-0000ffff")
+    desk.peers.beat({})
+    copy = desk.fresh(tmp_path)
+    copy.beat({"beat": 1})
+    assert beats(desk.peers, desk.clock, 10) == []
+    path.unlink()
+    assert beats(desk.peers, desk.clock, 20) == []
+    copy.beat({"beat": 2})
+    assert beats(desk.peers, desk.clock, 600) == []
 
 
 def test_a_restart_and_a_damaged_heartbeat_are_no_second_daemon(desk: Desk, tmp_path: Path) -> None:
