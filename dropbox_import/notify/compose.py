@@ -60,7 +60,7 @@ def attention(drop: Drop, box: str) -> Message | None:
 
 def _name(drop: Drop, event: Event) -> str:
     """A drop that was tried again has another outcome: then what was written of the first one is not written over."""
-    return f"{drop.id}.again-{drop.again}.{event}" if drop.again else f"{drop.id}.{event}"
+    return f"{drop.id}.again-{drop.taken_back}.{event}" if drop.taken_back else f"{drop.id}.{event}"
 
 
 def _about(drop: Drop, box: str) -> dict[str, Any]:

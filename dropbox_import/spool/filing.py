@@ -84,8 +84,9 @@ def _second_claim(claim: Claim, beside: Path, unwanted: tuple[str, ...], clock: 
         elsewhere = (*candidate.elsewhere, *(one.path for one in candidate.members if one.path not in wrong))
         members = tuple(one for one in candidate.members if one.path in wrong)
         mine = replace(candidate, members=members, whole_folders=(), elsewhere=elsewhere)
-        intent = {"instance": claim.drop.instance, "seen": claim.drop.seen, "candidate": to_plain(mine), "part_of": claim.drop.id}
-        other.append(Record("intent", intent))
+        first = claim.drop
+        parent = {"part_of": first.id, "tried": first.taken_back}
+        other.append(Record("intent", {"instance": first.instance, "seen": first.seen, "candidate": to_plain(mine), **parent}))
     return other
 
 

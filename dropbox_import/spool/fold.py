@@ -116,7 +116,8 @@ class Drop:
 
     `making`: the session in which its containers, or annotations of them, may still land.
     `again`: so often it was filed and taken back by an administrator; then its files are in the claim already.
-    `part_of`: it is the failed part of that drop, and `failed_parts` are its failures with their files.
+    `part_of`: it is the failed part of that drop, and `failed_parts` are its failures with their files. `tried`: so often that drop
+    had been taken back before this part was split off.
     """
 
     id: str
@@ -125,6 +126,7 @@ class Drop:
     seen: str = ""
     part_of: str = ""
     again: int = 0
+    tried: int = 0
     modes: tuple[dict[str, Any], ...] | None = None
     claimed: bool = False
     release: Failure | None = None
@@ -145,6 +147,11 @@ class Drop:
     destination: str = ""
     last: str = ""
     at: str = ""
+
+    @property
+    def taken_back(self) -> int:
+        """So often, with all that it was a part of: each time it has another outcome."""
+        return self.tried + self.again
 
     @property
     def owner(self) -> str:
@@ -252,13 +259,15 @@ def _drop_step(drop: Drop, record: Record) -> Drop:
                 instance=data["instance"],
                 seen=data.get("seen", ""),
                 part_of=data.get("part_of", ""),
+                tried=data.get("tried", 0),
             )
         case "reopened":
             kept = {
                 key: FilesetState(one.plan, one.attempts, one.attempts, imported=one.imported, annotated=one.annotated)
                 for key, one in drop.filesets.items()
             }
-            return Drop(drop.id, data["instance"], drop.candidate, data["seen"], again=drop.again + 1, filesets=Filesets(kept))
+            again = drop.again + 1
+            return Drop(drop.id, data["instance"], drop.candidate, data["seen"], again=again, tried=drop.tried, filesets=Filesets(kept))
         case "adopted":
             return replace(drop, instance=data["by"])
         case "claimed":

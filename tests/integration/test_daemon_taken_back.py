@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import random
 from collections.abc import Iterable
@@ -64,6 +65,21 @@ def test_only_what_is_missing_is_imported_when_a_failed_part_is_tried_again(lab:
     assert len(lab.filed("done")) == 2
     assert not [path for folder in lab.filed("done") for path in folder.glob("REASON.txt")], "it says that what is done has failed"
     assert complete(lab) == ["1.tif", "2.tif", "3.tif", "4.tif", "5.tif"]
+
+
+def test_each_part_that_fails_again_has_a_message_of_its_own(lab: Lab) -> None:
+    """Three bad files, of which each retry finds one mended: the part that still fails is split off anew, and begins a new journal."""
+    lab.drop("p.yaml", SIDECAR, {"p/0.tif": b"0", **{f"p/{number}-bad.tif": b"%d" % number for number in (1, 2, 3)}})
+    lab.life()
+    for number in (1, 2, 3):
+        (failed,) = lab.filed("failed")
+        (failed / f"d/p/{number}-bad.tif").rename(failed / f"d/p/{number}.tif")
+        reopen(lab.layout, instance_of(lab), failed, lab.clock)
+        lab.life()
+    lab.check(4, sidecar_copies=3)
+    told = [json.loads(path.read_bytes()) for path in sorted(lab.layout.outbox(instance_of(lab).name).glob("*.json"))]
+    images = {one["name"].partition(".")[2]: [image["name"].rpartition("/")[2] for image in one["images"]] for one in told}
+    assert images == {"partly": ["0.tif"], "again-1.partly": ["1.tif"], "again-2.partly": ["2.tif"], "again-3.done": ["3.tif"]}
 
 
 @pytest.mark.parametrize("odd", ["a link", "a second name"])

@@ -125,7 +125,7 @@ def badly_told(filed: Sequence[Filed], messages: Iterable[tuple[str, Mapping[str
             outcomes[about[:ID]][int(about.partition(".again-")[2] or 0)].append((event, content))
     again: dict[str, int] = defaultdict(int)
     for one in filed:
-        again[one.id] = max(again[one.id], one.drop.again)
+        again[one.id] = max(again[one.id], one.drop.taken_back)
     told = []
     for number, last in again.items():
         for time in range(last + 1):
@@ -139,7 +139,7 @@ def badly_told(filed: Sequence[Filed], messages: Iterable[tuple[str, Mapping[str
             if not any(event == "partly" for found in outcomes[one.id].values() for event, _ in found):
                 told.append(f"of {one.folder.name}, a part that failed, people were told nothing")
             continue
-        for event, content in outcomes[one.id][one.drop.again]:
+        for event, content in outcomes[one.id][one.drop.taken_back]:
             if event != one.event:
                 told.append(f"of {one.folder.name}, which is {one.event}, people were told {event}")
             told += _misquoted(one, content, parts.get((one.id, one.drop.seen)) if one.drop.two_outcomes else one)

@@ -66,6 +66,7 @@ def test_what_was_refused_before_its_files_were_taken_says_so() -> None:
 def test_the_same_drop_gives_the_same_message_and_a_second_try_another_one() -> None:
     assert compose.outcome(drop(), "/b") == compose.outcome(drop(), "/b")
     assert compose.outcome(drop(again=1), "/b").name == "20261128-101500-abcdefghij.again-1.done"
+    assert compose.outcome(drop(again=1, tried=1), "/b").name == "20261128-101500-abcdefghij.again-2.done"
 
 
 def test_an_administrator_is_told_only_where_something_needs_a_look() -> None:

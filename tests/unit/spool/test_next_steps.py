@@ -244,6 +244,16 @@ def test_the_second_part_is_left_to_the_first_until_it_is_complete() -> None:
     assert do([part]) == set()
 
 
+def test_a_failed_part_counts_on_from_how_often_its_drop_was_tried_again() -> None:
+    reopened = Record("reopened", {"instance": "lab", "seen": "now"})
+    part = Record("intent", {**INTENT.data, "part_of": "x", "tried": 2})
+    drop = fold("x", [part, reopened, reopened])
+    assert (drop.again, drop.tried, drop.taken_back) == (2, 2, 4)
+    earlier = Record("intent", {**INTENT.data, "part_of": "x"})  # of a release that did not count on
+    assert fold("x.failed", [earlier]).taken_back == 0
+    assert fold("x", [earlier, reopened]).taken_back == 1
+
+
 def test_what_is_left_on_the_server_of_vanished_files_is_removed_before_the_drop_is_settled() -> None:
     again = Record("inspected", to_plain(Inspection((FilesetPlan("new", (A,)),))))
     records = [*READY, BEGIN, BEGUN, Record("lost", {}, "k"), Record("reinspect"), again]
