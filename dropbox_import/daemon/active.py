@@ -21,16 +21,21 @@ STALLED = 15.0  # seconds without any step, for a reason that no time is known o
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Not before `due` (monotonic seconds). `why` is None for a mere pause between two polls."""
+    """Not before `due` (monotonic seconds). `why` is None for a mere pause between two polls.
+
+    `pauses`: how many such pauses the step has had; `failures`: how often it has gone wrong in a row. They are counted apart,
+    because an import that was asked about a thousand times has not gone wrong once.
+    """
 
     due: float
-    tries: int
     why: DropboxImportError | None
+    pauses: int
+    failures: int
 
 
 @dataclass(slots=True)
 class Memory:
-    """What no journal tells and what a drop keeps while it is parked: its pauses with their tries, and who may be poison."""
+    """What no journal tells and what a drop keeps while it is parked: its pauses with their counts, and who may be poison."""
 
     waits: dict[What, Wait] = field(default_factory=dict)
     suspects: set[str] = field(default_factory=set)
@@ -89,16 +94,26 @@ class Active:
             under_way = under_way or any(do is Do.LOOK_UP for do, _ in self.flying)
         return not under_way and (wait is None or wait.due <= now)
 
-    def pause(self, step: Step, due: float, why: DropboxImportError | None = None) -> int:
-        """Put the step off; returns how often that has happened in a row."""
-        what = (step.do, step.key)
-        tries = self.waits[what].tries + 1 if what in self.waits else 1
-        self.waits[what] = Wait(due, tries, why)
-        return tries
+    def pause(self, step: Step, due: float) -> None:
+        """Nothing is wrong with the step, but it is not to be done again before `due`."""
+        self.waits[(step.do, step.key)] = Wait(due, None, self.pauses(step) + 1, 0)
 
-    def tries(self, step: Step) -> int:
+    def put_off(self, step: Step, due: float, why: DropboxImportError | None, *, counts: bool = True) -> None:
+        """It went wrong; `why` is None where that is not worth showing yet. What says by itself when to try again does not count."""
+        self.waits[(step.do, step.key)] = Wait(due, why, self.pauses(step), self.failures(step) + counts)
+
+    def pauses(self, step: Step) -> int:
         wait = self.waits.get((step.do, step.key))
-        return wait.tries if wait else 0
+        return wait.pauses if wait else 0
+
+    def failures(self, step: Step) -> int:
+        wait = self.waits.get((step.do, step.key))
+        return wait.failures if wait else 0
+
+    def tells(self, step: Step) -> bool:
+        """Whether a reason is shown already for which this step waits."""
+        wait = self.waits.get((step.do, step.key))
+        return wait is not None and wait.why is not None
 
     def succeeded(self, step: Step) -> None:
         self.waits.pop((step.do, step.key), None)

@@ -256,7 +256,7 @@ class Pipeline:
             active.forget(step.key)
             if state.tries and (state.error is not None or state.tries >= MOST_TRIES):
                 why = (state.error or {}).get("sentence") or "it did not work yet; it is tried again"
-                active.pause(step, shared.backoff.due(state.tries), TryLater(why))
+                active.put_off(step, shared.backoff.due(state.tries), TryLater(why))
                 return False
         alone = step.key in active.suspects or state.deaths > 0
         size = sum(one.size for one in state.plan.files)
@@ -377,9 +377,9 @@ class Pipeline:
         return True
 
     def _wait(self, active: Active, step: Step, error: DropboxImportError) -> None:
-        tries = active.tries(step) + 1
-        active.pause(step, self._shared.backoff.due(tries), error)
-        if tries == 1:
+        known = active.tells(step)
+        active.put_off(step, self._shared.backoff.due(active.failures(step) + 1), error)
+        if not known:
             log.warning("%s waits: %s", step.do, error.sentence, extra={"drop": active.id, "step": step.do.value}, exc_info=error)
 
     def abandon(self, active: Active) -> None:

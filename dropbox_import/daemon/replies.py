@@ -39,9 +39,9 @@ _NOBODY_ASKED = frozenset({NO_WORKER, "worker-died", "worker-stopped", "hung", "
 _CONNECTION_GONE = frozenset({"connection-lost", "no-answer", "session-gone", "unreachable"})
 
 
-def poll_pause(tries: int) -> float:
+def poll_pause(polls: int) -> float:
     """Seconds until an import is asked about again. A long one is asked thousands of times, for which an endless power has no number."""
-    return min(_POLL_LONGEST, _POLL_FIRST * 1.5 ** min(tries, _POLLS_THAT_GROW))
+    return min(_POLL_LONGEST, _POLL_FIRST * 1.5 ** min(polls, _POLLS_THAT_GROW))
 
 
 class Replies:
@@ -103,7 +103,7 @@ class Replies:
             if any(record.kind in ("answered", "lost") for record in records):
                 self._let_go(active, step.key, order.attempt)
         elif step.do is Do.POLL:
-            active.pause(step, shared.clock.monotonic() + poll_pause(active.tries(step)))
+            active.pause(step, shared.clock.monotonic() + poll_pause(active.pauses(step)))
             self._not_started(active, step, order, result)
 
     def _session_news(self, active: Active, step: Step, order: Order, reply: Reply, result: dict[str, object]) -> bool:
@@ -127,13 +127,13 @@ class Replies:
                 book.mark(step.number, "unknown" if closed is False else "ended")
                 if closed is False:
                     active.pause(step, shared.clock.monotonic() + _ASK_AGAIN)
+                    return True
             case "end_session":
                 book.mark(step.number, "ended")
                 shared.wake_all()
             case _:
                 return False
-        if order.do != "session_state":
-            active.succeeded(step)
+        active.succeeded(step)
         return True
 
     def _not_started(self, active: Active, step: Step, order: Order, result: dict[str, object]) -> None:
@@ -144,7 +144,7 @@ class Replies:
             return
         now = self._shared.clock.monotonic()
         queued = now - self._unheard.setdefault(what, now)
-        if active.tries(step) >= _MOST_WATCHED if attempt.phase is Phase.COMMIT else queued >= _LONGEST_QUEUED:
+        if active.pauses(step) >= _MOST_WATCHED if attempt.phase is Phase.COMMIT else queued >= _LONGEST_QUEUED:
             self._let_go(active, step.key, order.attempt)
             active.claim.append(Record("lost", {"why": "OMERO has not started the import"}, step.key))
             active.succeeded(step)
@@ -239,17 +239,24 @@ class Replies:
             book.worker_gone(reply.worker)
         if order.attempt:
             book.let_go(active.id, step.key, order.attempt, asked)
-        self._unknown(active, step, error)
+        # What only was in a worker that has ended waits for its session to be joined, which has pauses of its own. A call of
+        # which workers end must not follow each joining at once, or everything else in them would never come to its end.
+        held_up = step.do in _OF_AN_ATTEMPT and not reply.died and not self._shared.workers.alive(asked)
+        self._unknown(active, step, error, held_up=held_up)
 
-    def _unknown(self, active: Active, step: Step, error: DropboxImportError) -> None:
-        """It is asked or done again (every such step may be); soon at first, and with its reason shown when that does not help."""
-        tries = active.tries(step) + 1
-        due = self._shared.clock.monotonic() + _UNKNOWN_PAUSE if tries < _TELL_AFTER else self._shared.backoff.due(tries)
-        active.pause(step, due, error if tries >= _TELL_AFTER else None)
+    def _unknown(self, active: Active, step: Step, error: DropboxImportError, *, held_up: bool = False) -> None:
+        """It is asked or done again (every such step may be); soon at first, and with its reason shown when that does not help.
+
+        `held_up`: by others, so it stays soon.
+        """
+        failures = active.failures(step) + 1
+        tell = failures >= _TELL_AFTER
+        due = self._shared.backoff.due(failures) if tell and not held_up else self._shared.clock.monotonic() + _UNKNOWN_PAUSE
+        active.put_off(step, due, error if tell else None, counts=failures <= _TELL_AFTER or not held_up)
 
     def _rejected(self, active: Active, step: Step, order: Order, error: Rejected) -> None:
         claim, data = active.claim, failure_data(error)
-        if step.do is Do.TARGET and error.kind == "missing-target" and active.tries(step) < _MOST_UNRESOLVED:
+        if step.do is Do.TARGET and error.kind == "missing-target" and active.pauses(step) < _MOST_UNRESOLVED:
             # It was found by its name a moment ago, and is bound to its id since: somebody removed it, so it is looked for anew.
             active.pause(step, 0.0)
             claim.append(Record("unresolve"))
@@ -291,13 +298,13 @@ class Replies:
     def _later(self, active: Active, step: Step, error: DropboxImportError, outage: bool) -> None:
         shared = self._shared
         now = shared.clock.monotonic()
-        tries = active.tries(step) + 1
+        known = active.tells(step)
         # While OMERO is down the outage itself says when to try; the step only must not spin.
-        due = now + 1.0 if outage else shared.backoff.due(tries)
-        active.pause(step, due, error)
+        due = now + 1.0 if outage else shared.backoff.due(active.failures(step) + 1)
+        active.put_off(step, due, error, counts=not outage)
         if step.do is Do.SEND:  # who waits does not keep others from sending
             shared.slots.give_back((active.id, step.key))
-        if tries == 1:
+        if not known:
             log.warning("%s waits: %s", step.do, error.sentence, extra={"drop": active.id, "step": step.do.value})
 
     def _let_go(self, active: Active, key: str, attempt: int) -> None:

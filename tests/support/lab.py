@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,7 +36,7 @@ class Lab:
     """`hosts`: how many installations work on these boxes; what belongs to one (`workers`, `shared`, ...) is the first one's.
 
     `later_hosts`: the boxes, by number, of all but the first (None = all). `min_free` and `refuse_after` are those of every box.
-    `notify`: with couriers, which do their work after each turn of the first box.
+    `notify`: with couriers, which do their work after each turn of the first box. `delays`: of tries, as in the configuration.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Lab:
         min_free: int = 0,
         refuse_after: float = 86400.0,
         notify: Notify | None = None,
+        delays: Sequence[float] = (5.0,),
     ) -> None:
         self.clock = HandClock()
         self.server = Server(self.clock)
@@ -66,7 +67,8 @@ class Lab:
         states = [folder / ("state" if number == 0 else f"state{number + 1}") for number in range(hosts)]
         shared = set_up if later_hosts is None else [set_up[number] for number in later_hosts]
         self.daemons = [
-            Daemon(state, shared if number else set_up, self.server, queued=queued, notify=notify) for number, state in enumerate(states)
+            Daemon(state, shared if number else set_up, self.server, queued=queued, notify=notify, delays=delays)
+            for number, state in enumerate(states)
         ]
         self.turning = self.daemons[0]
         self.settings = self.daemons[0].settings

@@ -25,9 +25,19 @@ from tests.support.scripted import ScriptedWorkers, Server
 class Daemon:
     """`runners` is empty while it does not run. A `stopped` one (SIGSTOP) runs and does nothing; its workers go on."""
 
-    def __init__(self, state: Path, boxes: Sequence[Box], server: Server, *, queued: bool = False, notify: Notify | None = None) -> None:
+    def __init__(
+        self,
+        state: Path,
+        boxes: Sequence[Box],
+        server: Server,
+        *,
+        queued: bool = False,
+        notify: Notify | None = None,
+        delays: Sequence[float] = (5.0,),
+    ) -> None:
         self.server = server
         self.queued = queued
+        self.delays = delays
         self.stopped = False
         self.clock = HostClock(server.clock)
         self.settings = Settings(
@@ -56,7 +66,7 @@ class Daemon:
         instance = self.identity()
         self.stopped = False
         self.workers = ScriptedWorkers(self.server, instance.sessions, queued=self.queued)
-        backoff = Backoff((5.0,), 0.0, self.clock)
+        backoff = Backoff(self.delays, 0.0, self.clock)
         self.shared = Shared(
             settings=self.settings,
             instance=instance,
