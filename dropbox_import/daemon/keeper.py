@@ -67,15 +67,17 @@ class SessionKeeper:
 
         def answered(reply: Reply) -> None:
             kind = reply.error.kind if reply.error is not None else ""
-            # From a worker that was to hold it "no-such-session" only says that this worker is gone; the session is still open.
-            gone = kind in ("", "session-gone") or (kind == "no-such-session" and worker is None)
-            if gone:
+            # One that was over before is a success. "session-gone" is about the log-in that was to end it; what counts as ended
+            # while it is open lets a call in it land beside its repetition.
+            if not kind or kind == "no-such-session":  # that says: this worker is gone, and any may do it now
                 self._not_ended.pop(session.number, None)
-            elif kind != "no-such-session":  # else any worker may do it now
+            else:
                 tries = self._not_ended.get(session.number, (0, 0.0))[0] + 1
                 self._not_ended[session.number] = tries, self._shared.backoff.due(tries)
-            if gone:
+            if not kind:
                 book.mark(session.number, "ended")
+            elif kind == "no-such-session" and worker is None:
+                book.mark(session.number, "unknown")  # open, and its secret is not here: it ends by itself, who counts on that asks OMERO
             else:
                 book.lost(session.number, session.worker)  # one that was joined since its worker died stays with who joined it
             self._heard_of_omero(reply)
@@ -85,7 +87,10 @@ class SessionKeeper:
         self._shared.workers.submit("importer", Command(0, "end_session", {"session": session.number}), answered, worker=worker)
 
     def _heard_of_omero(self, reply: Reply) -> None:
-        """An answer is the end of an outage; that there was none, the first or one more try of it that failed."""
+        """An answer is the end of an outage; that there was none, the first or one more try of it that failed.
+
+        That a session is gone only OMERO says, even if nothing was ended by it.
+        """
         outage = self._shared.outage
         if reply.error is None or reply.error.kind == "session-gone":
             outage.worked()

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
-from dropbox_import.errors import OutcomeUnknown
+import pytest
+
+from dropbox_import.errors import DropboxImportError, OutcomeUnknown, ServerUnavailable
+from dropbox_import.workers.protocol import Command
 from tests.support.lab import Lab
 from tests.support.scripted import Stored
 
@@ -86,3 +90,51 @@ def test_the_end_that_a_dead_worker_did_not_bring_takes_the_session_from_nobody(
     for _ in range(50):
         lab.step(rng)
         assert book.worker_of(number) == dead + 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ServerUnavailable("The OMERO session has ended", code="session-gone"),  # the service account's own log-in, not the session
+        ServerUnavailable("The connection to OMERO was lost", code="connection-lost"),
+        OutcomeUnknown("opened elsewhere and still open", code="no-such-session"),
+    ],
+    ids=lambda error: error.kind,
+)
+def test_a_session_whose_end_was_not_brought_about_does_not_count_as_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: DropboxImportError
+) -> None:
+    """A worker died over the making of a dataset, which landed late: it was made a second time beside it."""
+    lab = Lab(tmp_path)
+    lab.drop("a.yaml", "target: {dataset: X}\n", {"a.tif": b"a"})
+    runner, workers = lab.start(), lab.workers
+    cut, refused = list[int](), list[int]()
+    at_once = workers._at_once
+
+    def failing(role: str, command: Command, on_reply: Any, worker: int | None) -> None:
+        if command.do == "target" and not cut:
+            cut.append(command.args["session"])
+            lab.server.cut = (lab.server.commands + 1, "late")
+        if command.do == "end_session" and command.args["session"] in cut and not refused:
+            refused.append(command.args["session"])
+            lab.server.refuse = {"end_session": answer}
+        at_once(role, command, on_reply, worker)
+        lab.server.refuse = {}
+
+    monkeypatch.setattr(workers, "_at_once", failing)
+    landed = False
+    for _ in range(2000):
+        lab.server.tick()
+        lab.keeper.tend()
+        runner.turn(0)
+        for number in cut:
+            assert lab.shared.book.states().get(number) != "ended" or not lab.server.is_open(number)
+        if not landed and any(one.drop.target for one in runner.claims.active.values()):
+            landed = True
+            lab.server.land()
+        if not lab.claims() and runner.scans > 5:
+            break
+        lab.clock.forward(max(0.05, min(runner.pause(), 1.0)))
+    assert refused == cut
+    assert lab.server.made == ["dataset X"]
+    assert not lab.claims()
