@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +59,10 @@ class Bearer:
                 raise
             self.refused.append({"what": what, "why": error.sentence})
 
+    def turn(self, *what: str) -> AbstractContextManager[None]:
+        """Around "look, then make": several drops may say the same about a container at the same moment. Images are of one drop."""
+        return nullcontext() if self.kind == "Image" else self.session.turn(*what)
+
     def link(self, number: int, annotation: Any) -> Any:
         link = getattr(omero.model, f"{self.kind}AnnotationLinkI")()
         link.parent = getattr(omero.model, f"{self.kind}I")(number, False)
@@ -68,7 +72,6 @@ class Bearer:
     def save(self, what: str, links: Sequence[Any]) -> None:
         """Saves links (with their new annotations) in a few calls, and tells each that was made."""
         for start in range(0, len(links), CHUNK):
-            self.teller.in_call("save")
             with calling(what, changes=True):
                 saved = self.session.update().saveAndReturnArray(list(links[start : start + CHUNK]))
             for link in saved:
@@ -96,7 +99,7 @@ class Bearer:
 
 def one_each(bearer: Bearer, what: str, name: str, make: Callable[[], Any]) -> None:
     """An annotation of its own for each object that has none of that marker."""
-    with bearer.trying(what):
+    with bearer.trying(what), bearer.turn():
         links = []
         for number in bearer.without_marker(name):
             annotation = make()
@@ -142,7 +145,7 @@ def rating(bearer: Bearer, stars: int) -> None:
 def tags(bearer: Bearer, wanted: Sequence[Tag]) -> None:
     """Existing tags first: the owner's own, then those of others if the group's rules let the owner use them; else a new one."""
     for tag in wanted:
-        with bearer.trying(f'tag "{tag.name}"'), bearer.session.making:
+        with bearer.trying(f'tag "{tag.name}"'), bearer.session.turn():
             _tag(bearer, tag)
 
 

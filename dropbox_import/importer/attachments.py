@@ -62,6 +62,12 @@ def attach(bearer: Bearer, files: Sequence[FileToAttach]) -> None:
 def _attach(bearer: Bearer, file: FileToAttach, source: int) -> None:
     bearer.teller.in_call("hash", bytes=os.fstat(source).st_size)
     sha1, size = _measure(source)
+    # Who attaches the same file meanwhile waits for it, and finds it then. Nobody else has to wait for an upload.
+    with bearer.turn("file", sha1, file.namespace or ""):
+        _upload_and_link(bearer, file, source, size, sha1)
+
+
+def _upload_and_link(bearer: Bearer, file: FileToAttach, source: int, size: int, sha1: str) -> None:
     name = bearer.marker_of("file", [sha1, file.namespace, file.name])
     targets = bearer.without_marker(name)
     if bearer.kind != "Image":
@@ -129,6 +135,7 @@ def _upload(bearer: Bearer, file: FileToAttach, source: int, size: int, sha1: st
     """The number of the original file, once its bytes are on the server."""
     number = _original(bearer, file, size, sha1, name)
     with calling(f'uploading the attachment "{file.name}"', changes=True):
+        bearer.teller.in_call("write")
         store = patient(bearer.session.client.getSession().createRawFileStore(), CALL_SECONDS)
         try:
             store.setFileId(number)

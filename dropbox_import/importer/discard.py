@@ -46,11 +46,13 @@ def delete(session: OwnerSession, kind: str, number: int, *, keep: str | None = 
     options = [omero.cmd.graphs.ChildOption(excludeType=[keep])] if keep else None
     request = omero.cmd.Delete2(targetObjects={kind: [number]}, childOptions=options)
     with calling(f"removing {kind.lower()} {number}", changes=True):
+        session.tell("discard")
         handle = session.client.getSession().submit(request, session.client.getContext(ALL_GROUPS))
         answer, waited, pause = handle.getResponse(), 0.0, _PAUSE
         while answer is None and waited < DELETE_SECONDS:
             session.clock.sleep(pause)
             waited, pause = waited + pause, min(pause * 1.5, _LONGEST_PAUSE)
+            session.tell("discard")
             answer = handle.getResponse()
         if answer is None:
             # Not closed: that would cancel it (omero-blitz, HandleI.java), and one that takes longer than this would never be done.

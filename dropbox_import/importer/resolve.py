@@ -122,7 +122,10 @@ def _group(session: OwnerSession, wanted: str | int | None, found: Sequence[Foun
     if not found:
         if wanted is None or wanted in (own.id, own.name):
             return own
-        return choose_group(session.client, session.record.owner, groups_of(session.client, session.record.owner), wanted)
+        session.tell()
+        own_groups = groups_of(session.client, session.record.owner)
+        session.tell()
+        return choose_group(session.client, session.record.owner, own_groups, wanted)
     group = found[0].group
     for each in found:
         if wanted is not None and wanted not in (each.group.id, each.group.name):

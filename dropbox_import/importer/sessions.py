@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -19,11 +19,12 @@ from omero.rtypes import rstring
 from dropbox_import.clock import Clock
 from dropbox_import.errors import AccessDenied, DropboxImportError, OutcomeUnknown, ServerUnavailable
 from dropbox_import.importer import connection, queries, records
-from dropbox_import.importer.attempts import Attempt, AttemptId
+from dropbox_import.importer.attempts import Attempt, AttemptId, Teller
 from dropbox_import.importer.connection import ServerConfig
 from dropbox_import.importer.errors import WAITS, as_ours, calling
 from dropbox_import.importer.people import choose_group, find_person, groups_of
 from dropbox_import.importer.records import HeldAttempt, SessionRecord
+from dropbox_import.importer.turns import Turns
 
 IDLE_MS = 600_000
 MANY_CLOSES = 100
@@ -40,20 +41,35 @@ class OwnerSession:
         self.attempts: dict[AttemptId, Attempt] = {}
         self.active = 0  # commands that use it now
         self.lost: Any = None  # the client whose connection is of no use any more
-        self.making = threading.RLock()  # around "look, then make" of what several filesets share
+        self.making = Turns()
+        self._told = threading.local()  # per thread: whom the command that uses it tells of its calls, and its name
         self._lock = threading.RLock()
         self._repository: Any = None
 
     def ask(self, hql: str, **values: str | int | Sequence[int]) -> list[list[Any]]:
         """Rows, over all groups of the owner."""
+        self.tell()
         return connection.ask(self.client, hql, **values)
 
     def ask_here(self, hql: str, **values: str | int | Sequence[int]) -> list[list[Any]]:
         """Rows, of the session's group only."""
+        self.tell()
         return connection.ask_in(self.client, self.record.group_id, hql, values)
 
     def update(self) -> Any:
+        """For one save."""
+        self.tell()
         return self.client.getSession().getUpdateService()
+
+    def tell(self, call: str = "") -> None:
+        """A call to the server begins, which has its time to itself: under the limit of its command, or that of `call`."""
+        teller, name = getattr(self._told, "of", (None, ""))
+        if teller is not None:
+            teller.in_call(call or name)
+
+    def turn(self, *what: str) -> AbstractContextManager[None]:
+        """Around "look, then make" of what several filesets share; `what` names one thing that must not hold up the rest."""
+        return self.making.take(what, lambda: self.tell("turn"))
 
     def repository(self) -> Any:
         """OMERO's managed repository. Raises ServerUnavailable while the server has none (it is starting)."""
@@ -94,14 +110,16 @@ class OwnerSession:
             self.client.getSession().keepAlive(None)
 
     @contextmanager
-    def in_use(self) -> Iterator[Any]:
-        """Around a command; gives the client that it uses."""
+    def in_use(self, teller: Teller, name: str) -> Iterator[Any]:
+        """Around a command of that name, which tells of its calls; gives the client that it uses."""
         with self._lock:
             self.active += 1
             client = self.client
+        self._told.of = (teller, name)
         try:
             yield client
         finally:
+            self._told.of = (None, "")
             with self._lock:
                 self.active -= 1
 

@@ -36,7 +36,7 @@ class _Again(Exception):
 
 def find_or_make(session: OwnerSession, target: Target) -> Ready:
     """Asked again after a crash it finds what the first call made."""
-    with session.making:
+    with session.turn():
         for _ in range(_TRIES):
             with suppress(_Again):
                 return _find_or_make(session, target)

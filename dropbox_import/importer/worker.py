@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from dropbox_import.importer.resolve import resolve
 from dropbox_import.importer.sessions import OwnerSession
 from dropbox_import.importer.target import find_or_make
 from dropbox_import.importer.texts import Pictured, rename
+from dropbox_import.importer.turns import Turns
 from dropbox_import.importer.upload import FileToSend, send
 from dropbox_import.model import ImageRule, KeyValues, Tag, Target
 from dropbox_import.plain import from_plain
@@ -42,7 +43,7 @@ class Importer:
         self._clock = clock
         self._config: ServerConfig | None = None
         self._sessions: dict[int, OwnerSession] = {}
-        self._making: dict[tuple[str, int], threading.RLock] = {}
+        self._making: dict[tuple[str, int], Turns] = {}
         self._lock = threading.Lock()
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -199,16 +200,14 @@ class Importer:
         blocks = [from_plain(KeyValues, each) for each in args.get("key_values") or ()]
         with self._session(job) as session:
             bearer = Bearer(session, KINDS[args["on"]], [each.id for each in images], args["marker"], job)
-            # several drops may say the same about a container at the same moment
-            with nullcontext() if bearer.kind == "Image" else session.making:
-                if args.get("image") and args["on"] == "image":
-                    rename(bearer, from_plain(ImageRule, args["image"]), images)
-                key_values(bearer, [each for each in blocks if each.on == args["on"]])
-                tags(bearer, [from_plain(Tag, each) for each in args.get("tags") or ()])
-                comments(bearer, args.get("comments") or ())
-                if args.get("rating"):
-                    rating(bearer, int(args["rating"]))
-                attach(bearer, [FileToAttach.from_args(each) for each in args.get("attachments") or ()])
+            if args.get("image") and args["on"] == "image":
+                rename(bearer, from_plain(ImageRule, args["image"]), images)
+            key_values(bearer, [each for each in blocks if each.on == args["on"]])
+            tags(bearer, [from_plain(Tag, each) for each in args.get("tags") or ()])
+            comments(bearer, args.get("comments") or ())
+            if args.get("rating"):
+                rating(bearer, int(args["rating"]))
+            attach(bearer, [FileToAttach.from_args(each) for each in args.get("attachments") or ()])
             return {"made": bearer.made, "refused": bearer.refused}
 
     def discard(self, job: Job) -> dict[str, Any]:
@@ -250,7 +249,7 @@ class Importer:
             raise OutcomeUnknown("This worker does not hold that OMERO session.", hint=WAITS, code="no-such-session")
         if session.lost is not None and not session.recover(session.lost):
             raise gone()
-        with session.in_use() as used:
+        with session.in_use(job, job.do) as used:
             try:
                 yield session
             except DropboxImportError as error:

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,31 @@ def test_what_goes_on_a_container_is_put_there_once_however_many_drops_say_it(im
     }
     assert len(images.annotate(**asked)["made"]) == 2
     assert images.annotate(marker="another drop", **asked)["made"] == []
+
+
+def test_what_several_drops_put_on_a_container_at_once_is_put_there_once(images: Images, world: World, tmp_path: Path) -> None:
+    name = f"shared-{next(_tags)}.txt"
+    (tmp_path / name).write_text(f"content of {name}")
+    asked = {
+        "on": "dataset",
+        "key_values": [{"pairs": PAIRS, "on": "dataset"}],
+        "comments": ["x"],
+        "tags": [{"name": name}],
+        "attachments": [{"path": str(tmp_path / name), "name": name}],
+    }
+    numbers = [images.session, *(images.driver.open(world.user("alice"), world.group("ro")) for _ in range(2))]
+    start = threading.Barrier(len(numbers))
+
+    def one(number: int) -> list[str]:
+        start.wait()
+        told = images.annotate(session=number, marker=f"drop {number}", **asked)
+        assert told["refused"] == []
+        return list(told["made"])
+
+    with ThreadPoolExecutor(len(numbers)) as threads:
+        made = [each for done in [threads.submit(one, number) for number in numbers] for each in done.result()]
+    assert len(made) == 4
+    assert uploads(images, name) == 1
 
 
 def test_an_attachment_that_a_person_put_on_the_container_counts(images: Images, tmp_path: Path) -> None:
