@@ -268,8 +268,7 @@ class Pipeline:
         shared, drop = self._shared, active.claim.drop
         if step.do is Do.END_SESSION:
             return self._end_or_join(step)
-        group = str((drop.resolved or {}).get("group", ""))
-        session = shared.book.open_for(drop.owner).get(group, 0)
+        session = shared.book.open_for(drop.owner).get(drop.group, 0)
         seen, unknown = claims.to_inspect(active.claim) if step.do is Do.INSPECT else ((), ())
         order = order_for(step, drop, active.claim.path, session, [to_plain(one) for one in seen])
         if order is None:

@@ -101,8 +101,12 @@ class FilesetState:
 
     @property
     def clean(self) -> bool:
-        """Nothing of it is on the server, nor can anything still land there."""
-        if self.attempt is not None or self.imported is not None or self.discarding is not None:
+        """Nothing of it is on the server, nor can anything still land there.
+
+        So it is also with an attempt that OMERO has refused, when a look-up after that did not find its fileset any more.
+        """
+        refused = self.attempt is not None and self.attempt.phase is Phase.ANSWERED and self.attempt.answer.get("state") == "error"
+        if (self.attempt is not None and not refused) or self.imported is not None or self.discarding is not None:
             return False
         if not self.tries:
             return True
@@ -156,6 +160,12 @@ class Drop:
     @property
     def owner(self) -> str:
         return self.candidate.owner if self.candidate else ""
+
+    @property
+    def group(self) -> str:
+        """The group it is imported into; as long as that is not resolved the one that was asked for, "" for the owner's default."""
+        request = self.candidate.request if self.candidate else None
+        return (request.group if request else None) or "" if self.resolved is None else str(self.resolved["group"])
 
     @property
     def submission(self) -> str:
@@ -229,7 +239,7 @@ def ask_again(drop: Drop) -> Drop:
     """
     filesets = drop.filesets
     for key, state in drop.filesets.items():
-        if state.looked is not None and state.attempt is None and not state.settled:
+        if state.looked is not None and not state.settled:
             filesets = filesets.put(key, replace(state, looked=None))
     return drop if filesets is drop.filesets else replace(drop, filesets=filesets)
 

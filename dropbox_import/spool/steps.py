@@ -51,6 +51,9 @@ class Do(StrEnum):
 
 _ONE_AT_A_TIME = frozenset({Do.LOOK_UP, Do.BEGIN, Do.DISCARD, Do.END_SESSION, Do.ASK_SESSION})
 
+# What is not done with a fileset while its drop has no target.
+_NEEDS_TARGET = frozenset({Do.BEGIN, Do.CONFIRM, Do.ANNOTATE, Do.UNRESOLVE, Do.FAIL})
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -116,25 +119,38 @@ def _ending(drop: Drop) -> set[Step]:
 
 
 def _importing(drop: Drop, world: World, among: Iterable[str] | None) -> set[Step]:
-    request = drop.candidate.request if drop.candidate else None
-    wanted = (request.group if request else None) or ""
-    if drop.resolved is None:
-        session = world.open.get(wanted)
-        if session is None:
-            return set() if world.draining else {Step(Do.OPEN_SESSION, group=wanted)}
-        return {Step(Do.RESOLVE, number=session)}
-    group = drop.resolved["group"]
-    steps: set[Step] = set()
-    if drop.target is None:
+    group = drop.group
+    states = drop.filesets.values() if among is None else [drop.filesets[key] for key in among]
+    if drop.resolved is None or drop.target is None:
         if group not in world.open:
             return set() if world.draining else {Step(Do.OPEN_SESSION, group=group)}
-        return _once(Step(Do.TARGET, number=world.open[group]), drop.making, world, group)
-    for state in drop.filesets.values() if among is None else (drop.filesets[key] for key in among):
+        left = _left_over(drop, states, world, group)
+        if any(step.do is Do.LOOK_UP for step in left):
+            return left  # first: a refused target ends the drop, unless OMERO may have something of it
+        if drop.resolved is None:
+            return left | {Step(Do.RESOLVE, number=world.open[group])}
+        return left | _once(Step(Do.TARGET, number=world.open[group]), drop.making, world, group)
+    steps: set[Step] = set()
+    for state in states:
         if not state.settled:
             steps |= _fileset(drop, state, world, group)
+    if any(step.do is Do.UNRESOLVE for step in steps):
+        return {step for step in steps if step.do is not Do.BEGIN}  # or it would be begun for the target that is given up
     if not drop.filesets.unsettled:
         steps = _once(Step(Do.ANNOTATE, group=drop.open_containers[0]), drop.making, world, group)
     return steps
+
+
+def _left_over(drop: Drop, states: Iterable[FilesetState], world: World, group: str) -> set[Step]:
+    """While there is no target: what it takes to know that OMERO has nothing of filesets that were begun before, or to remove it.
+
+    A target is looked for anew only when that was known; but who has read the journal since knows it no more.
+    """
+    steps: set[Step] = set()
+    for state in states:
+        if not state.settled and not state.clean:
+            steps |= _fileset(drop, state, world, group)
+    return {step for step in steps if step.do not in _NEEDS_TARGET}
 
 
 def _once(step: Step, making: int, world: World, group: str) -> set[Step]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dropbox_import.daemon.replies import Replies
 from dropbox_import.disk import observe
-from dropbox_import.errors import ServerUnavailable
+from dropbox_import.errors import DropboxImportError, ServerUnavailable, TargetUnusable
 from tests.support.lab import Lab
+from tests.support.scripted_commands import Commands
+from tests.support.scripted_server import NEVER, Server, Stored
 
 SIDECAR = "target: {dataset: HeLa}\n"
 
@@ -263,3 +266,90 @@ def test_a_file_server_that_loses_the_end_of_a_journal_under_a_daemon_that_lives
     lab.turns()
     assert lab.runner is not None and lab.runner.held() == []
     lab.check(1)
+def goes_wrong(monkeypatch: pytest.MonkeyPatch, told: str, times: int, refuse: dict[str, DropboxImportError] | None = None) -> list[int]:
+    """So many imports end with an error of that class; from the first on OMERO refuses this. Returns the filesets that were started."""
+    plan, started = Server._plan, []
+
+    def planned(self: Server, one: Stored) -> None:
+        started.append(one.number)
+        plan(self, one)
+        if len(started) <= times:
+            one.half_at, one.full_at, one.images = NEVER, NEVER, 0
+            one.answer = {"state": "error", "class": told, "code": "wrong", "sentence": "it went wrong", "hint": ""}
+            self.refuse.update(refuse or {})
+
+    monkeypatch.setattr(Server, "_plan", planned)
+    return started
+
+
+BOTH = SIDECAR + "files: {include: ['*.tif']}\n"
+BUSY = ServerUnavailable("OMERO is too busy for this now", code="busy")
+GONE = TargetUnusable("There is no dataset 50 that jdoe can see.", hint="Write another one.", code="no-target")
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("step", ["resolve", "target"])
+def test_a_drop_whose_target_went_away_is_filed_although_its_journal_was_read_anew_meanwhile(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, step: str, times: int
+) -> None:
+    """That OMERO has nothing of it was not known any more, and was never asked while there was no target: it waited for ever."""
+    goes_wrong(monkeypatch, "TargetUnusable", 2, {step: BUSY})
+    lab.drop("a.yaml", BOTH, {"a.tif": b"a", "b.tif": b"b"})
+    lab.start()
+    for _ in range(times):
+        lab.turns(60)
+        assert len(lab.claims()) == 1
+        lab.start()
+    lab.server.refuse[step] = GONE
+    lab.turns()
+    (filed,) = lab.filed("failed")
+    assert "There is no dataset 50" in (filed / "REASON.txt").read_text()
+    lab.check(0)
+
+
+def test_what_is_still_there_of_a_drop_whose_target_went_away_is_removed_before_it_is_filed(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal that lost its end knows nothing of an attempt after the target was found again."""
+    goes_wrong(monkeypatch, "TargetUnusable", 1, {"resolve": BUSY})
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.start()
+    lab.turns(60)
+    (drop,) = lab.claims()
+    session = lab.server.open("jdoe")
+    (told,) = [one for runner in lab.runners for one in runner.claims.active.values()]
+    key, lab.server.refuse["resolve"] = next(iter(told.drop.filesets)), GONE
+    meta = {"drop": drop, "instance": lab.shared.instance.name, "session": session.number, "attempt": 2}
+    left = lab.server.make_fileset(session.number, f"{told.drop.submission}/{key}", meta, ["lab/jdoe/a.tif"])
+    lab.start()
+    lab.turns(60)
+    assert lab.filed("failed") == [], "what may still land is in the open session of that attempt"
+    lab.clock.forward(700)
+    lab.turns()
+    assert left.number not in lab.server.filesets
+    lab.check(0)
+    assert len(lab.filed("failed")) == 1
+
+
+@pytest.mark.parametrize("members", [{"a.tif": b"a"}, {"a.tif": b"a", "b.tif": b"b"}], ids=["one", "two"])
+@pytest.mark.parametrize("again", [False, True], ids=["gone for good", "found again"])
+def test_a_dataset_that_is_deleted_with_what_was_being_imported_into_it(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, members: dict[str, bytes], again: bool
+) -> None:
+    """There was no fileset left to be discarded: so the drop counted for ever as one of which OMERO may have something."""
+    goes_wrong(monkeypatch, "TargetUnusable", len(members), {} if again else {"resolve": GONE})
+    poll = Commands._poll
+
+    def polled(self: Commands, *args: Any, **named: Any) -> dict[str, Any]:
+        told = poll(self, *args, **named)
+        if told["state"] == "error":
+            deleted = [one for one in self.server.filesets.values() if one.answer == told]
+            self.server.filesets = {one.number: one for one in self.server.filesets.values() if one not in deleted}
+        return told
+
+    monkeypatch.setattr(Commands, "_poll", polled)
+    lab.drop("a.yaml", BOTH, members)
+    lab.start()
+    lab.turns()
+    lab.check(len(members) if again else 0)
+    assert len(lab.filed("done" if again else "failed")) == 1

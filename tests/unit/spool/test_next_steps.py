@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dropbox_import.model import Candidate, ContainerRef, FileFacts, FilesetPlan, ImportRequest, Inspection, KeyValues, Target
 from dropbox_import.plain import to_plain
-from dropbox_import.spool.fold import Drop, fold
+from dropbox_import.spool.fold import Drop, ask_again, fold
 from dropbox_import.spool.journal import Record
 from dropbox_import.spool.steps import SETTLE_SECONDS, Do, Step, World, next_steps
 
@@ -45,6 +46,9 @@ def answered(kind: str) -> Record:
 def do(records: list[Record], world: World = OPEN) -> set[Step]:
     return next_steps(fold(DROP, records), world)
 
+
+GONE = [*READY, BEGIN, BEGUN, answered("TargetUnusable"), Record("discarded", {}, "k")]
+UNRESOLVED = [Record("unresolve"), Record("try-again", {}, "k")]
 
 TABLE: list[tuple[str, list[Record], World, set[Step]]] = [
     ("an empty claim is removed", [], OPEN, {Step(Do.REMOVE_CLAIM)}),
@@ -190,6 +194,28 @@ TABLE: list[tuple[str, list[Record], World, set[Step]]] = [
         {Step(Do.UNRESOLVE, "k")},
     ),
     (
+        "also when its fileset was deleted with the target",
+        [*READY, BEGIN, BEGUN, answered("TargetUnusable"), looked()],
+        OPEN,
+        {Step(Do.UNRESOLVE, "k")},
+    ),
+    ("then it is looked for, as nothing of it is in OMERO", [*GONE, looked(), *UNRESOLVED], OPEN, {Step(Do.RESOLVE, number=9)}),
+    ("if that is not known it is asked for first", [*GONE, *UNRESOLVED], OPEN, {Step(Do.LOOK_UP, "k")}),
+    ("also before the target is made", [*GONE, *UNRESOLVED, RESOLVED], OPEN, {Step(Do.LOOK_UP, "k")}),
+    (
+        "what is there then is removed",
+        [*GONE, *UNRESOLVED, looked({"fileset": 78, "session": 5}, ended={"5": 1.0})],
+        OPEN,
+        {Step(Do.DISCARD, "k", 78), Step(Do.RESOLVE, number=9)},
+    ),
+    (
+        "or its session is ended",
+        [*GONE, *UNRESOLVED, RESOLVED, looked({"fileset": 78, "session": 5})],
+        World(open={"lab": 9, "": 9}, sessions={5: "joinable", 9: "held"}),
+        {Step(Do.END_SESSION, number=5), Step(Do.TARGET, number=9)},
+    ),
+    ("nothing is begun without a target", [*GONE, looked(), Record("unresolve"), RESOLVED], OPEN, {Step(Do.TARGET, number=9)}),
+    (
         "trouble of the server is tried again",
         [*READY, BEGIN, BEGUN, answered("ServerUnavailable"), Record("discarded", {}, "k"), looked()],
         OPEN,
@@ -261,6 +287,32 @@ def test_what_is_left_on_the_server_of_vanished_files_is_removed_before_the_drop
     assert not fold("x", [*records, *done]).settled
     assert do([*records, *done]) == {Step(Do.LOOK_UP, "k")}
     assert fold("x", [*records, *done, looked(ended={"9": 0.0})]).settled
+
+
+def test_nothing_is_begun_for_a_target_that_is_given_up_at_the_same_moment() -> None:
+    """The one was begun, and then waited for a target that was looked for because of the other."""
+    two = Record("inspected", to_plain(Inspection((FilesetPlan("k", (A,)), FilesetPlan("m", (FileFacts("b.tif", 2, 1),))))))
+    never_begun = Record("looked-up", {"attempts": [], "ended": {}}, "m")
+    records = [*CLAIMED, two, RESOLVED, TARGET, *GONE[len(READY) :], looked(), never_begun]
+    assert do(records) == {Step(Do.UNRESOLVE, "k")}
+    assert do([*records, *UNRESOLVED, RESOLVED, TARGET]) == {Step(Do.BEGIN, "k"), Step(Do.BEGIN, "m")}
+
+
+@pytest.mark.parametrize("records", [GONE, GONE[:-1]], ids=["discarded", "deleted with its target"])
+def test_what_a_look_up_said_is_not_believed_by_who_only_read_of_it(records: list[Record]) -> None:
+    drop = fold(DROP, [*records, looked(), *UNRESOLVED])
+    assert drop.filesets["k"].clean
+    assert not ask_again(drop).filesets["k"].clean
+    assert next_steps(ask_again(drop), OPEN) == {Step(Do.LOOK_UP, "k")}
+
+
+def test_a_target_is_looked_for_in_the_group_that_was_asked_for() -> None:
+    assert fold(DROP, [INTENT]).group == ""
+    assert fold(DROP, [INTENT, RESOLVED]).group == "lab"
+    request = ImportRequest(target=REQUEST.target, group="other")
+    asked = Record("intent", {**INTENT.data, "candidate": to_plain(replace(CANDIDATE, request=request))})
+    assert fold(DROP, [asked]).group == "other"
+    assert do([asked, *GONE[1:], *UNRESOLVED], World(open={"other": 9})) == {Step(Do.LOOK_UP, "k")}
 
 
 def test_the_fold_forgets_an_old_grouping_but_not_what_is_imported() -> None:
