@@ -3,7 +3,8 @@
 Orders of an administrator, each the beginning of an epoch: reopened, adopted.
 Intents (written and synced before the act): intent, seal, release, begin, commit, discard, making, split, failed, file.
 Results (written after it): claimed, inspected, resolved, target, looked-up, begun, uploaded, committed, answered, imported,
-annotated, discarded, fileset-failed, messages, split-done. Counted: death, refused. `lost`: nobody holds the attempt any more.
+annotated, discarded, fileset-failed, messages, split-done. Counted: death, refused, and errors that were answered.
+`lost`: nobody holds the attempt any more.
 `reinspect`, `unresolve`, `try-again`: an earlier result no longer counts. `attention` is told to people.
 """
 
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from dropbox_import.errors import TryLater, by_class_name
 from dropbox_import.model import Candidate, FileFacts, FilesetPlan, Inspection
 from dropbox_import.plain import from_plain
 from dropbox_import.spool.filesets import Filesets
@@ -65,10 +67,10 @@ class FilesetState:
     `attempts` counts through; those `before` the drop was begun anew by an administrator count no more.
     `looked` is the newest look-up, None when something happened since and it must be asked again.
     `fences` are sessions in which a call of ours may still land: they must be seen ended before a new
-    attempt. `error` is the server's last refusal, until the next attempt. `sent` is what was uploaded, by the
-    server's number of the fileset: known even when the attempt is lost. `vanished`: its files are no longer so,
-    and only what is left of it on the server is still to be removed. `making`: the session in which annotations
-    of it may still land.
+    attempt. `error` is the server's last refusal, until the next attempt; `errors` counts all but those that only ask
+    for patience. `sent` is what was uploaded, by the server's number of the fileset: known even when the attempt is
+    lost. `vanished`: its files are no longer so, and only what is left of it on the server is still to be removed.
+    `making`: the session in which annotations of it may still land.
     """
 
     plan: FilesetPlan
@@ -77,6 +79,7 @@ class FilesetState:
     attempt: Attempt | None = None
     fences: tuple[int, ...] = ()
     error: dict[str, Any] | None = None
+    errors: int = 0
     sent: dict[int, tuple[dict[str, Any], ...]] = field(default_factory=dict)
     looked: dict[str, Any] | None = None
     discarding: int | None = None
@@ -97,6 +100,7 @@ class FilesetState:
 
     @property
     def tries(self) -> int:
+        """Attempts that were begun, also those that OMERO was too busy for, or that were lost."""
         return self.attempts - self.before
 
     @property
@@ -343,7 +347,8 @@ def _fileset_step(state: FilesetState, record: Record) -> FilesetState:
             elif record.kind == "answered":
                 changed = replace(changed, answer=data)
                 error = data if data["state"] == "error" else None
-                return replace(state, attempt=changed, error=error, deaths=0, looked=None)
+                counts = error is not None and not issubclass(by_class_name(error.get("class", "")), TryLater)
+                return replace(state, attempt=changed, error=error, errors=state.errors + counts, deaths=0, looked=None)
             # Deaths count only while nothing gets past the place of the furthest one.
             past = state.deaths and _FURTHER[changed.phase] > _FURTHER[Phase(state.died_in)]
             return replace(state, attempt=changed, deaths=0 if past else state.deaths, looked=None)

@@ -254,7 +254,7 @@ def _again(drop: Drop, state: FilesetState, world: World, group: str) -> set[Ste
     key = state.plan.key
     if state.error is not None:
         kind = by_class_name(state.error.get("class", ""))
-        worn_out = state.tries >= MOST_TRIES
+        worn_out = state.errors >= MOST_TRIES
         if issubclass(kind, TargetUnusable) and not worn_out:
             return {Step(Do.UNRESOLVE, key)} if _others_rest(drop, key) else set()
         if issubclass(kind, Rejected) or (worn_out and not issubclass(kind, TryLater)):

@@ -353,3 +353,33 @@ def test_a_dataset_that_is_deleted_with_what_was_being_imported_into_it(
     lab.turns()
     lab.check(len(members) if again else 0)
     assert len(lab.filed("done" if again else "failed")) == 1
+
+
+@pytest.mark.parametrize(("times", "ends_in", "tried"), [(1, "done", 2), (2, "done", 3), (9, "failed", 3)])
+@pytest.mark.parametrize("told", ["OutcomeUnknown", "TargetUnusable"])
+@pytest.mark.parametrize("lost", ["busy", "restarts", "neither"])
+def test_an_import_that_went_wrong_is_tried_again_however_often_omero_was_busy_before(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, lost: str, told: str, times: int, ends_in: str, tried: int
+) -> None:
+    """Attempts that OMERO was too busy for, or that an end of the daemon lost, counted like errors: the first real one was the last."""
+    started = goes_wrong(monkeypatch, told, times)
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    for _ in range(4 if lost == "restarts" else 0):
+        lab.server.refuse["send"] = BUSY
+        lab.start()
+        lab.turns(20)
+        lab.server.restart()
+    if lost == "busy":
+        lab.server.refuse["begin"] = BUSY
+    lab.start()
+    lab.turns(150)
+    if lost == "busy":
+        assert lab.runner is not None
+        (active,) = lab.runner.claims.active.values()
+        assert [state.attempts > 3 for state in active.drop.filesets.values()] == [True]
+    assert len(started) == (0 if lost != "neither" else tried)
+    lab.server.refuse.clear()
+    lab.turns()
+    lab.check(int(ends_in == "done"))
+    assert len(lab.filed(ends_in)) == 1
+    assert len(started) == tried

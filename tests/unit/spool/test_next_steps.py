@@ -43,12 +43,20 @@ def answered(kind: str) -> Record:
     return Record("answered", {"state": "error", "class": kind, "code": "x", "sentence": "no"}, "k", 1)
 
 
+def wrong(kind: str, number: int, *before: Record) -> list[Record]:
+    """An attempt of that number that OMERO refused, and of which nothing is left."""
+    return [*before, Record("begin", {"session": 9}, "k", number), BEGUN, answered(kind), Record("discarded", {}, "k"), looked()]
+
+
 def do(records: list[Record], world: World = OPEN) -> set[Step]:
     return next_steps(fold(DROP, records), world)
 
 
 GONE = [*READY, BEGIN, BEGUN, answered("TargetUnusable"), Record("discarded", {}, "k")]
 UNRESOLVED = [Record("unresolve"), Record("try-again", {}, "k")]
+BUSY = [BEGIN, Record("lost", {"fence": False}, "k")]
+NEVER_JUDGED = [*BUSY, *BUSY, Record("begin", {"session": 8}, "k", 3), BEGUN, Record("lost", {}, "k"), *BUSY]
+DEATH = Record("death", {}, "k")
 
 TABLE: list[tuple[str, list[Record], World, set[Step]]] = [
     ("an empty claim is removed", [], OPEN, {Step(Do.REMOVE_CLAIM)}),
@@ -229,7 +237,28 @@ TABLE: list[tuple[str, list[Record], World, set[Step]]] = [
     ),
     (
         "three times, and then it has failed",
-        [*READY, Record("begin", {"session": 9}, "k", 3), BEGUN, answered("OutcomeUnknown"), Record("discarded", {}, "k"), looked()],
+        [*READY, *wrong("OutcomeUnknown", 1), *wrong("OutcomeUnknown", 2), *wrong("OutcomeUnknown", 3)],
+        OPEN,
+        {Step(Do.FAIL, "k")},
+    ),
+    (
+        "so has one whose target went away each time",
+        [*READY, *wrong("TargetUnusable", 1), *UNRESOLVED, RESOLVED, TARGET, *wrong("TargetUnusable", 2), *wrong("TargetUnusable", 3)],
+        OPEN,
+        {Step(Do.FAIL, "k")},
+    ),
+    ("not twice", [*READY, *wrong("OutcomeUnknown", 1), *wrong("OutcomeUnknown", 2)], OPEN, {Step(Do.BEGIN, "k")}),
+    ("attempts that OMERO never judged are no errors", [*READY, *NEVER_JUDGED, *wrong("OutcomeUnknown", 5)], OPEN, {Step(Do.BEGIN, "k")}),
+    ("nor of the target", [*READY, *NEVER_JUDGED, *wrong("TargetUnusable", 5)], OPEN, {Step(Do.UNRESOLVE, "k")}),
+    (
+        "nor are those that OMERO had no time for",
+        [*READY, *wrong("ServerUnavailable", 1), *wrong("TryLater", 2), *wrong("ServerUnavailable", 3), *wrong("OutcomeUnknown", 4)],
+        OPEN,
+        {Step(Do.BEGIN, "k")},
+    ),
+    (
+        "one that kills its worker or goes wrong in turns has failed all the same",
+        [*READY, *wrong("OutcomeUnknown", 2, DEATH), *wrong("OutcomeUnknown", 4, DEATH), *wrong("OutcomeUnknown", 6, DEATH)],
         OPEN,
         {Step(Do.FAIL, "k")},
     ),
@@ -287,6 +316,18 @@ def test_what_is_left_on_the_server_of_vanished_files_is_removed_before_the_drop
     assert not fold("x", [*records, *done]).settled
     assert do([*records, *done]) == {Step(Do.LOOK_UP, "k")}
     assert fold("x", [*records, *done, looked(ended={"9": 0.0})]).settled
+
+
+def test_who_is_tried_again_by_an_administrator_may_go_wrong_three_times_more() -> None:
+    again = [
+        Record("reopened", {"instance": "lab", "seen": ""}),
+        Record("claimed", {"members": [to_plain(A)]}),
+        INSPECTED,
+        RESOLVED,
+        TARGET,
+    ]
+    records = [*READY, *wrong("OutcomeUnknown", 1), *wrong("OutcomeUnknown", 2), *wrong("OutcomeUnknown", 3), *again]
+    assert do([*records, *wrong("OutcomeUnknown", 4), *wrong("OutcomeUnknown", 5)]) == {Step(Do.BEGIN, "k")}
 
 
 def test_nothing_is_begun_for_a_target_that_is_given_up_at_the_same_moment() -> None:
