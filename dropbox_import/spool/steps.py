@@ -104,8 +104,10 @@ def next_steps(drop: Drop, world: World, among: Iterable[str] | None = None) -> 
     if drop.settled:
         return _ending(drop)
     if drop.inspection is None:
-        return set() if world.draining else {Step(Do.INSPECT)}
-    steps = _importing(drop, world, among)
+        # What changed under its upload is looked at anew; what OMERO has of it goes first, or a refusal could not end the drop.
+        steps = _left_over(drop, drop.filesets.values(), world, drop.group) or (set() if world.draining else {Step(Do.INSPECT)})
+    else:
+        steps = _importing(drop, world, among)
     # What runs goes on; what another drop of the submission may be about to change waits until that one is filed.
     return {step for step in steps if step.do not in _ONE_AT_A_TIME} if world.submission_busy else steps
 
@@ -142,7 +144,7 @@ def _importing(drop: Drop, world: World, among: Iterable[str] | None) -> set[Ste
 
 
 def _left_over(drop: Drop, states: Iterable[FilesetState], world: World, group: str) -> set[Step]:
-    """While there is no target: what it takes to know that OMERO has nothing of filesets that were begun before, or to remove it.
+    """While there is no inspection or no target: what it takes to know that OMERO has nothing of what was begun before, or to remove it.
 
     A target is looked for anew only when that was known; but who has read the journal since knows it no more.
     """

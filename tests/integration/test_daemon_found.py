@@ -11,7 +11,7 @@ import pytest
 
 from dropbox_import.daemon.replies import Replies
 from dropbox_import.disk import observe
-from dropbox_import.errors import DropboxImportError, ServerUnavailable, TargetUnusable
+from dropbox_import.errors import DropboxImportError, Rejected, ServerUnavailable, TargetUnusable
 from tests.support.lab import Lab
 from tests.support.scripted_commands import Commands
 from tests.support.scripted_server import NEVER, Server, Stored
@@ -266,6 +266,8 @@ def test_a_file_server_that_loses_the_end_of_a_journal_under_a_daemon_that_lives
     lab.turns()
     assert lab.runner is not None and lab.runner.held() == []
     lab.check(1)
+
+
 def goes_wrong(monkeypatch: pytest.MonkeyPatch, told: str, times: int, refuse: dict[str, DropboxImportError] | None = None) -> list[int]:
     """So many imports end with an error of that class; from the first on OMERO refuses this. Returns the filesets that were started."""
     plan, started = Server._plan, []
@@ -383,3 +385,24 @@ def test_an_import_that_went_wrong_is_tried_again_however_often_omero_was_busy_b
     lab.check(int(ends_in == "done"))
     assert len(lab.filed(ends_in)) == 1
     assert len(started) == tried
+
+
+def test_files_that_changed_under_their_upload_and_are_refused_now_end_in_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether OMERO had something of the first try was not asked before the second inspection, and so never: the drop waited for ever."""
+    lab = Lab(tmp_path)
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"aa"})
+    lab.server.refuse["send"] = ServerUnavailable("OMERO is busy", code="busy")
+    lab.start()
+    lab.turns(30)
+    (claim,) = lab.layout.inprogress.glob("*/2*")
+    (claim / "d" / "a.tif").chmod(0o600)
+    (claim / "d" / "a.tif").write_bytes(b"changed!")
+
+    def refused(*_: object, **__: object) -> None:
+        raise Rejected("nothing in it can be read", code="no-image")
+
+    monkeypatch.setattr(Commands, "_inspect", refused)
+    lab.server.refuse.clear()
+    lab.turns(400)
+    assert len(lab.filed("failed")) == 1
+    lab.check(0)
