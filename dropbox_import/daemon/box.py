@@ -20,6 +20,7 @@ from dropbox_import.daemon.peers import Peers
 from dropbox_import.daemon.pipeline import Pipeline
 from dropbox_import.daemon.sessions import Held
 from dropbox_import.daemon.shared import Shared
+from dropbox_import.daemon.troubles import hangs
 from dropbox_import.daemon.unread import Unread
 from dropbox_import.daemon.working import SHOWN, WorkingSet, by_turns
 from dropbox_import.disk.facts import is_there
@@ -131,6 +132,10 @@ class BoxRunner:
     def attempts(self) -> frozenset[Held]:
         """The attempts without an answer that claims of this box count on."""
         return self.claims.attempts()
+
+    def unattended(self, asking: str) -> frozenset[str]:
+        """The claims that do not go on now: those that are held, and all of a box that hangs. One whose own drop is `asking` does not."""
+        return self.claims.unattended(all_of_them=asking not in self.claims and hangs(self, self._clock.monotonic()))
 
     def moving(self) -> bool:
         """Whether a claim is to go on by itself within moments: a poll, a look after a lost connection."""

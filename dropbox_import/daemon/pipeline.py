@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from dropbox_import.daemon import endings
 from dropbox_import.daemon.active import Active
 from dropbox_import.daemon.commands import Order, order_for
 from dropbox_import.daemon.outcomes import why_failed
@@ -95,6 +96,8 @@ class Pipeline:
         self._replies.reconcile(active)
         now = self._shared.clock.monotonic()
         found = next_steps(active.claim.drop, self.world(active), among)
+        if among is None:
+            endings.not_needed(active, found)
         steps = sorted(found, key=lambda step: (step.do, step.key, step.number))
         no_slot = False
         for step in steps:
@@ -267,7 +270,7 @@ class Pipeline:
     def _order(self, active: Active, step: Step) -> Order | None:
         shared, drop = self._shared, active.claim.drop
         if step.do is Do.END_SESSION:
-            return self._end_or_join(step)
+            return endings.end_or_join(shared, step.number)
         session = shared.book.open_for(drop.owner).get(drop.group, 0)
         seen, unknown = claims.to_inspect(active.claim) if step.do is Do.INSPECT else ((), ())
         order = order_for(step, drop, active.claim.path, session, [to_plain(one) for one in seen])
@@ -275,21 +278,8 @@ class Pipeline:
             return None
         return replace(order, unknown=unknown, ended=dict(shared.book.ended_for()) if step.do is Do.LOOK_UP else {})
 
-    def _end_or_join(self, step: Step) -> Order:
-        """End a session that a worker of ours has.
-
-        One that none has is joined first, to learn whether started imports in it can still be asked for.
-        """
-        book = self._shared.book
-        book.retire(step.number)
-        if book.states().get(step.number) == "joinable":
-            return Order("importer", "join_session", {"session": step.number})
-        return Order("importer", "end_session", {"session": step.number}, step.number)
-
     def _dispatch(self, active: Active, step: Step, order: Order) -> None:
-        if order.do == "end_session" and self._shared.book.holds_anything(order.session):
-            self._shared.outage.undecided()
-            active.pause(step, self._shared.clock.monotonic() + 1.0)
+        if endings.put_off(self._shared, active, step, order):
             return
         self._commands += 1
         command = Command(self._commands, order.do, order.args, active.id, order.key, order.attempt)

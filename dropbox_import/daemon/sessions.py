@@ -2,14 +2,14 @@
 
 Shared by the threads of all boxes. A session outlives its worker: then it is "joinable", since its
 secret lies in the state folder. It is ended when nobody needs it, or to fence a call whose
-outcome is unknown, and never while a started import in it can still be asked for.
+outcome is unknown, and never while a started import in it can still be asked for (by a drop that goes on).
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -109,9 +109,10 @@ class SessionBook:
         with self._lock:
             return self._joined.get((drop, key, attempt))
 
-    def holds_anything(self, number: int) -> bool:
+    def holds_anything(self, number: int, besides: Container[str] = ()) -> bool:
+        """Whether an attempt is held in that session; those of the drops `besides` do not count."""
         with self._lock:
-            return any(session == number for session, _ in self._held.values())
+            return any(session == number and held[0] not in besides for held, (session, _) in self._held.items())
 
     def idle(self, needed: frozenset[int], seconds: float, *, joinable: bool) -> tuple[Session, ...]:
         """Sessions that nobody needs any more: held ones unused for `seconds`, and (once all claims are known) `joinable` ones."""

@@ -67,6 +67,8 @@ class BoxView(Protocol):
 
     def attempts(self) -> frozenset[Held]: ...
 
+    def unattended(self, asking: str) -> frozenset[str]: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Shared:
@@ -95,3 +97,14 @@ class Shared:
     def wanted(self) -> frozenset[Held]:
         """Every attempt that some drop still counts on; what a joined session holds besides them is of no use any more."""
         return frozenset().union(*(box.attempts() for box in self.boxes))
+
+    def counted_on(self, session: int, asking: str) -> bool:
+        """Whether a drop still goes on with what it has in that session, so that the drop `asking` cannot have it ended now.
+
+        A drop that is held, and one of a box that hangs, may go on in a week or never. It keeps what it has as long as nobody needs
+        the end of that session; if somebody does, it finds its attempts lost, as after any lost session, and looks up what became of them.
+        """
+        if not self.book.holds_anything(session):
+            return False
+        resting = frozenset[str]().union(*(box.unattended(asking) for box in self.boxes))
+        return self.book.holds_anything(session, besides=resting)

@@ -93,6 +93,10 @@ class WorkingSet:
                     found.add((active.id, key, attempt.number))
         return frozenset(found)
 
+    def unattended(self, *, all_of_them: bool) -> frozenset[str]:
+        """The claims at work that are held; or all of them."""
+        return frozenset(one.id for one in list(self.active.values()) if all_of_them or one.held is not None)
+
     def flying(self) -> int:
         return sum(len(active.flying) for active in list(self.active.values()))
 

@@ -10,6 +10,10 @@ import pytest
 
 from dropbox_import.errors import DropboxImportError, OutcomeUnknown, ServerUnavailable
 from dropbox_import.workers.protocol import Command
+from dropbox_import.daemon.box import BoxRunner
+from dropbox_import.daemon.replies import Replies
+from dropbox_import.errors import OutcomeUnknown
+from dropbox_import.spool.steps import Do
 from tests.support.lab import Lab
 from tests.support.scripted import Stored
 
@@ -138,3 +142,119 @@ def test_a_session_whose_end_was_not_brought_about_does_not_count_as_ended(
     assert refused == cut
     assert lab.server.made == ["dataset X"]
     assert not lab.claims()
+class Fate:
+    """Imports take some minutes; below a half they outlive their session, else they die with it."""
+
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+    def random(self) -> float:
+        return self.number
+
+    def uniform(self, least: float, most: float) -> float:
+        return most
+
+    def choice(self, among: tuple[Any, ...]) -> Any:
+        return among[-1]
+
+
+def two_boxes(folder: Path, fate: float) -> tuple[Lab, Stored]:
+    """A drop of the first box whose import has just been started."""
+    lab = Lab(folder, boxes=2)
+    lab.server.chance = Fate(fate)  # type: ignore[assignment]
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.start()
+    go_on(lab, lab.runners, 10)
+    (one,) = lab.server.filesets.values()
+    assert one.committed and one.process
+    return lab, one
+
+
+def go_on(lab: Lab, runners: list[BoxRunner], seconds: int) -> None:
+    """Only these boxes have turns, one each second. What a drop was refused at its first begin it is not at the next one."""
+    for _ in range(seconds):
+        lab.server.tick()
+        for runner in runners:
+            runner.turn(0)
+            if any(active.drop.last == "lost" for active in runner.claims.active.values()):
+                lab.server.refuse.clear()
+        lab.keeper.tend()
+        lab.clock.forward(1.0)
+
+
+def begin_without_an_answer(lab: Lab) -> None:
+    """A drop of the second box, in the session of the first one's: it has to see that ended before it may begin again."""
+    lab.server.refuse["begin"] = OutcomeUnknown("The connection to OMERO was lost", code="connection-lost")
+    lab.drop("b.yaml", SIDECAR, {"b.tif": b"b"}, box=1)
+
+
+@pytest.mark.parametrize("fate", [0.4, 0.6], ids=["it outlives its session", "it dies with its session"])
+def test_a_box_that_hangs_keeps_no_session_from_its_end(tmp_path: Path, fate: float) -> None:
+    """A healthy drop of another box waited for it, a look a second, as long as the volume hung, and no status told why."""
+    lab, running = two_boxes(tmp_path, fate)
+    hung, other = lab.runners
+    begin_without_an_answer(lab)
+    go_on(lab, [other], 60)
+    assert lab.server.is_open(running.session), "it may only be slow"
+    lab.workers.left_alone.add(running.meta["drop"])
+    assert hung.turning_since is not None, "its thread is at something"
+    go_on(lab, [other], 80)
+    assert not lab.server.is_open(running.session)
+    go_on(lab, [other], 300)
+    assert [one.name.partition("__")[0] for one in lab.filed("done")] == ["b"]
+    lab.server.chance = None
+    assert lab.calm(random.Random(1))
+    lab.check(2)
+    assert (running.number in lab.server.filesets) == (fate < 0.5)
+
+
+@pytest.mark.parametrize("fate", [0.4, 0.6], ids=["it outlives its session", "it dies with its session"])
+def test_a_drop_that_is_held_keeps_no_session_from_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fate: float) -> None:
+    lab, running = two_boxes(tmp_path, fate)
+    take = Replies.take
+
+    def bug(self: Replies, active: Any, step: Any, *said: Any) -> None:
+        if step.do is Do.POLL and active.id == running.meta["drop"]:
+            raise RuntimeError("a bug that shows with this drop")
+        take(self, active, step, *said)
+
+    monkeypatch.setattr(Replies, "take", bug)
+    lab.workers.left_alone.add(running.meta["drop"])
+    go_on(lab, lab.runners, 10)
+    assert lab.runners[0].held()
+    begin_without_an_answer(lab)
+    go_on(lab, lab.runners, 60)
+    assert not lab.server.is_open(running.session)
+    go_on(lab, lab.runners, 300)
+    assert [one.name.partition("__")[0] for one in lab.filed("done")] == ["b"]
+    monkeypatch.undo()
+    lab.server.chance = None
+    lab.kill(random.Random(1))
+    assert lab.calm(random.Random(1))
+    lab.check(2)
+    assert (running.number in lab.server.filesets) == (fate < 0.5)
+
+
+def test_what_a_box_that_hangs_has_begun_goes_on_where_nobody_needs_its_session_ended(tmp_path: Path) -> None:
+    """Of a share that is slow for minutes nothing is sent twice."""
+    lab, running = two_boxes(tmp_path, 0.6)
+    lab.drop("b.yaml", SIDECAR, {"b.tif": b"b"}, box=1)
+    go_on(lab, [lab.runners[1]], 900)
+    assert lab.server.is_open(running.session)
+    assert lab.calm(random.Random(1))
+    assert running.number in lab.server.filesets
+    lab.check(2)
+
+
+def test_a_drop_that_waits_for_the_end_of_a_session_shows_that_after_a_while(tmp_path: Path) -> None:
+    lab, _ = two_boxes(tmp_path, 0.6)
+    begin_without_an_answer(lab)
+    other = lab.runners[1]
+    go_on(lab, lab.runners, 30)
+    assert not other.waits(), "not every wait is worth a word"
+    go_on(lab, lab.runners, 60)
+    ((_, why),) = other.waits()
+    assert "other imports still run" in why.sentence
+    go_on(lab, lab.runners, 600)
+    assert not other.waits()
+    lab.check(2)

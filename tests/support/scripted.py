@@ -65,6 +65,7 @@ class ScriptedWorkers(Commands):
         self.inspector = 0  # in queued mode inspections have a worker of their own
         self.known_boxes: Callable[[], list[Path]] | None = None  # whose claims their daemon has read; None = all
         self.known_then: dict[int, list[Path]] = {}  # by session: as it was when that was joined
+        self.left_alone: set[str] = set()  # drops that nobody goes on with: held ones, and those of a box that hangs
         self._last = 1
         server.crews.append(self)
 
@@ -172,7 +173,8 @@ class ScriptedWorkers(Commands):
         known = self.known_then.get(session.number, self.server.boxes)
         for (_, key, attempt), number in session.attempts.items():
             one = self.server.filesets.get(number)
-            if one is not None and one.committed and one.process and counts_on(known, one, key, attempt):
+            running = one is not None and one.committed and one.process and one.meta["drop"] not in self.left_alone
+            if one is not None and running and counts_on(known, one, key, attempt):
                 self.server.broken.append(f"the session {session.number} was ended although the fileset {number} is imported in it")
 
     def _owner(self, command: Command) -> str:
