@@ -34,6 +34,7 @@ _MOST_WATCHED = 20  # polls of a start whose outcome is unknown: a minute
 _LONGEST_QUEUED = 3900.0  # seconds in which OMERO has said nothing of a start that it has taken: after an hour in its queue it gives it up
 _OF_THE_DROP = frozenset({Do.INSPECT, Do.OPEN_SESSION, Do.RESOLVE, Do.TARGET})
 _OF_AN_ATTEMPT = frozenset({Do.SEND, Do.COMMIT, Do.POLL})
+_BEFORE_IT_IS_SENT = frozenset({Do.CHECK_ALONE, Do.SEND})
 _DEADLY = frozenset({Do.BEGIN, Do.SEND, Do.COMMIT, Do.POLL, Do.ANNOTATE})
 _NOBODY_ASKED = frozenset({NO_WORKER, "worker-died", "worker-stopped", "hung", "stopping", "unsendable", *NOT_HELD})
 _CONNECTION_GONE = frozenset({"connection-lost", "no-answer", "session-gone", "unreachable"})
@@ -161,6 +162,8 @@ class Replies:
         self._shared.book.worker_gone(reply.worker)
         if reply.company:
             active.suspects.add(step.key)
+            if step.do in _BEFORE_IT_IS_SENT:  # who has its slot already would not be made to wait until it is alone
+                self._shared.slots.give_back((active.id, step.key))
             return
         hung = reply.error is not None and reply.error.kind == "hung"
         counts = step.do is Do.INSPECT or step.do in _DEADLY

@@ -94,6 +94,39 @@ def test_an_answer_to_joining_that_is_older_than_the_import_s_answer_holds_nothi
     assert not lab.shared.book.holds_anything(session)
 
 
+class AllBegun(random.Random):
+    """Whatever is in a worker has been begun."""
+
+    def random(self) -> float:
+        return 0.0
+
+
+def test_uploads_that_an_importer_died_with_run_alone_afterwards(tmp_path: Path) -> None:
+    """They kept their slots and went on beside each other: one poisonous file killed its neighbours' uploads on and on."""
+    lab = Lab(tmp_path, queued=True)
+    lab.drop("a.yaml", SIDECAR, {f"a/{number}.tif": b"%d" % number for number in range(3)})
+    runner = lab.start()
+    deaths: list[int] = []  # of the importer, each with the number of uploads in it
+    for _ in range(1000):
+        lab.server.tick()
+        runner.turn(0)
+        lab.keeper.tend()
+        sends = [one for one in lab.workers.flights if one.command.do == "send"]
+        held = [one for one in sends if not deaths or one.command.args["files"][0]["path"].endswith("1.tif")]
+        lab.workers.flights = [one for one in lab.workers.flights if one not in held]
+        while lab.workers.deliver(random.Random(1)):
+            pass
+        lab.workers.flights += held
+        if held and (deaths or len(held) == 3):
+            deaths.append(len(sends))
+            lab.workers.die(AllBegun(), "importer")
+        if not lab.claims() and runner.scans > 3:
+            break
+        lab.clock.forward(max(0.05, min(runner.pause(), 1.0)))
+    assert deaths == [3, 1, 1, 1]
+    lab.check(2, sidecar_copies=1)
+
+
 def test_a_session_is_joined_by_one_drop_for_all(tmp_path: Path) -> None:
     """Two joins at once would give the importer two views of one session, of which the later one overwrites the other's records."""
     lab = Lab(tmp_path, queued=True)
