@@ -117,6 +117,9 @@ class Active:
 
     def succeeded(self, step: Step) -> None:
         self.waits.pop((step.do, step.key), None)
+        if step.do is Do.LOOK_UP:  # one answer tells of all filesets of the drop
+            for what in [what for what in self.waits if what[0] is Do.LOOK_UP]:
+                del self.waits[what]
 
     def forget(self, key: str) -> None:
         """Pauses of an attempt that is over mean nothing for the next one."""

@@ -37,6 +37,11 @@ _OF_AN_ATTEMPT = frozenset({Do.SEND, Do.COMMIT, Do.POLL})
 _BEFORE_IT_IS_SENT = frozenset({Do.CHECK_ALONE, Do.SEND})
 _DEADLY = frozenset({Do.BEGIN, Do.SEND, Do.COMMIT, Do.POLL, Do.ANNOTATE})
 _NOBODY_ASKED = frozenset({NO_WORKER, "worker-died", "worker-stopped", "hung", "stopping", "unsendable", *NOT_HELD})
+_BEGUN_ELSEWHERE = TryLater(
+    "an import of these files under this submission was begun elsewhere, and is not complete; its OMERO session is still open",
+    hint="Nothing needs to be done: what is complete in the end is not imported again, and what is not is begun anew.",
+    code="begun-elsewhere",
+)
 _CONNECTION_GONE = frozenset({"connection-lost", "no-answer", "session-gone", "unreachable"})
 
 
@@ -96,7 +101,10 @@ class Replies:
         if step.do is Do.SEND:
             shared.slots.sent((active.id, step.key))
         records = records_of(step, active.claim.drop, result, order)
-        if records:
+        if step.do is Do.LOOK_UP:
+            active.claim.looked_up(records)
+            active.succeeded(step)
+        elif records:
             # A result that a power cut takes back is a step done again, and the next intent's sync is its sync too. Not so
             # `imported`: it outranks what OMERO says later, when a user may have deleted the images there.
             active.claim.append(*records, sync=any(record.kind == "imported" for record in records))
@@ -127,7 +135,7 @@ class Replies:
                 closed = result["closed"]
                 book.mark(step.number, "unknown" if closed is False else "ended")
                 if closed is False:
-                    active.pause(step, shared.clock.monotonic() + _ASK_AGAIN)
+                    self._still_open(active, step)
                     return True
             case "end_session":
                 book.mark(step.number, "ended")
@@ -136,6 +144,13 @@ class Replies:
                 return False
         active.succeeded(step)
         return True
+
+    def _still_open(self, active: Active, step: Step) -> None:
+        """Somebody else's session may stay open for days; what is begun in it may be complete long before, so that is looked at too."""
+        due = self._shared.clock.monotonic() + _ASK_AGAIN
+        active.pause(step, due)
+        for key in active.claim.look_again(step.number):
+            active.put_off(Step(Do.LOOK_UP, key), due, _BEGUN_ELSEWHERE, counts=False)
 
     def _not_started(self, active: Active, step: Step, order: Order, result: dict[str, object]) -> None:
         """The call that starts the import may never have left us, or OMERO gave it up in its queue: watched, fenced off, begun anew."""

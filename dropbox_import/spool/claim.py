@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from dropbox_import.clock import Clock
 from dropbox_import.disk import files, seal
@@ -18,7 +18,7 @@ from dropbox_import.errors import ClaimTaken, JournalDamaged, ShareUnavailable
 from dropbox_import.model import Candidate, FileFacts
 from dropbox_import.plain import from_plain
 from dropbox_import.spool import layout
-from dropbox_import.spool.fold import Drop, ask_again, fold, step
+from dropbox_import.spool.fold import Drop, ask_again, fold, seen_again, step, waiting_for
 from dropbox_import.spool.journal import Journal, Record, segments
 from dropbox_import.spool.layout import Layout
 from dropbox_import.spool.words import DETAILS, sentence
@@ -38,13 +38,14 @@ def kept_name(sidecar: str) -> str:
 
 
 class Claim:
-    """One claim folder with its journal and the fold over it. Only `append` changes `drop`."""
+    """One claim folder with its journal and the fold over it. Only `append` changes `drop`, and what a look-up brought may be forgotten."""
 
     def __init__(self, box: Layout, path: Path, journal: Journal | None) -> None:
         self.box = box
         self.path = path
         self.journal = journal
         self.drop: Drop = fold(path.name, journal.records if journal else ())
+        self._seen: dict[str, Any] = {}  # the attempts that a forgotten look-up brought, by fileset
 
     @property
     def members(self) -> Path:
@@ -83,6 +84,26 @@ class Claim:
         except FileNotFoundError as error:
             raise_if_taken(self.box, self.path, error)
         self._follow(before)
+
+    def look_again(self, session: int) -> tuple[str, ...]:
+        """Forget the look-ups of filesets that wait for something in that session, which is still open; returns their keys."""
+        before, self.drop = self.drop, waiting_for(self.drop, session)
+        if self.drop is before:
+            return ()
+        forgotten = {key: state.looked for key, state in before.filesets.items() if state.looked is not self.drop.filesets[key].looked}
+        self._seen |= {key: looked["attempts"] for key, looked in forgotten.items() if looked is not None}
+        return tuple(forgotten)
+
+    def looked_up(self, records: Iterable[Record]) -> None:
+        """Journal a look-up, as `append` does, but for what is as it was: who waits for days looks thousands of times."""
+        news: list[Record] = []
+        for record in records:
+            if self._seen.pop(record.key, None) == record.data["attempts"]:
+                self.drop = seen_again(self.drop, record.key, record.data)
+            else:
+                news.append(record)
+        if news:
+            self.append(*news, sync=False)
 
     def still_ours(self) -> None:
         """Raises ClaimTaken when the claim is not in its place any more, or not as we left it; OSError when that cannot be told."""

@@ -248,6 +248,22 @@ def ask_again(drop: Drop) -> Drop:
     return drop if filesets is drop.filesets else replace(drop, filesets=filesets)
 
 
+def waiting_for(drop: Drop, session: int) -> Drop:
+    """The drop when that session is still open: what was not complete in it may be so by now, and is looked up again."""
+    filesets = drop.filesets
+    for key, state in drop.filesets.items():
+        if state.looked is None or state.settled:
+            continue
+        if any(one["session"] == session and not one["complete"] for one in state.looked["attempts"]):
+            filesets = filesets.put(key, replace(state, looked=None))
+    return drop if filesets is drop.filesets else replace(drop, filesets=filesets)
+
+
+def seen_again(drop: Drop, key: str, looked: dict[str, Any]) -> Drop:
+    """The drop after a look-up that brought nothing new."""
+    return replace(drop, filesets=drop.filesets.put(key, replace(drop.filesets[key], looked=looked)))
+
+
 def failure_of(data: dict[str, Any]) -> Failure:
     return Failure(data["code"], data["sentence"], data.get("hint", ""), tuple(data.get("mistakes", ())))
 

@@ -258,3 +258,64 @@ def test_a_drop_that_waits_for_the_end_of_a_session_shows_that_after_a_while(tmp
     go_on(lab, lab.runners, 600)
     assert not other.waits()
     lab.check(2)
+
+
+@pytest.mark.parametrize("files", [2, 70], ids=["few files", "many files"])
+def test_an_import_that_another_instance_has_begun_is_taken_when_it_is_complete(tmp_path: Path, files: int) -> None:
+    """Once seen it was never looked up again, and the session of an instance that always has work never ends."""
+    lab = Lab(tmp_path)
+    members = {f"a/{number}.tif": b"%d" % number for number in range(files)}
+    lab.drop("a.yaml", "submission: plate1\n" + SIDECAR, members)
+    runner = lab.start()
+    theirs = lab.server.open("jdoe")
+    begun: list[Stored] = []
+
+    def go_on(seconds: int) -> None:
+        for _ in range(seconds):
+            lab.server.tick()
+            theirs.used = lab.clock.monotonic()
+            lab.keeper.tend()
+            runner.turn(0)
+            for active in runner.claims.active.values():
+                for one in active.drop.filesets.values() if not begun else ():
+                    meta = {"drop": "20261122-093912-aaaaaaaaaa", "instance": "other", "session": theirs.number, "attempt": 1}
+                    paths = [f"lab/jdoe/{file.path}" for file in one.plan.files]
+                    begun.append(lab.server.make_fileset(theirs.number, f"plate1/{one.plan.key}", meta, paths))
+            lab.clock.forward(1.0)
+
+    lab.server.refuse["look_up"] = OutcomeUnknown("The connection to OMERO was lost", code="no-answer")
+    go_on(5)
+    lab.server.refuse.clear()
+    assert len(begun) == files
+    go_on(100)
+    ((_, why),) = runner.waits()
+    assert why.kind == "begun-elsewhere"
+    (journal,) = lab.box.glob("inprogress/*/*/journal*.jsonl")
+    before = journal.stat().st_size
+    go_on(1000)
+    assert runner.waits()
+    assert journal.stat().st_size == before, "what is as it was is not journaled again and again"
+    for one in begun:
+        one.committed, one.images, one.half_at, one.full_at, one.over_at = True, 1, 0.0, 0.0, 0.0
+    go_on(120)
+    assert not theirs.closed
+    assert [one.parent.parent.parent.name for one in lab.filed("done")] == ["done"]
+    assert not runner.waits()
+    lab.check(files)
+
+
+def test_what_another_instance_has_begun_is_begun_anew_when_its_session_ends(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.drop("a.yaml", "submission: plate1\n" + SIDECAR, {"a.tif": b"a"})
+    runner = lab.start()
+    theirs = lab.server.open("jdoe")
+    lab.server.refuse["look_up"] = OutcomeUnknown("The connection to OMERO was lost", code="no-answer")
+    go_on(lab, [runner], 5)
+    ((state,),) = ([*active.drop.filesets.values()] for active in runner.claims.active.values())
+    meta = {"drop": "20261122-093912-aaaaaaaaaa", "instance": "other", "session": theirs.number, "attempt": 1}
+    lab.server.make_fileset(theirs.number, f"plate1/{state.plan.key}", meta, ["lab/jdoe/a.tif"])
+    lab.server.refuse.clear()
+    go_on(lab, [runner], 700)
+    assert theirs.closed
+    assert not runner.waits()
+    lab.check(1)
