@@ -42,8 +42,7 @@ from dropbox_import.workers.replies import Reply
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
-_LONGEST_SLEEP = 5.0
-_SHARE_PAUSE = 30.0
+_LONGEST_SLEEP, _SHARE_PAUSE = 5.0, 30.0
 _CLAIMING = 0.5  # seconds at a stretch
 _SCAN_SHARE = 9  # a scan takes at most a tenth of the time: after one comes nine times its length without, but
 _LONGEST_SCAN_PAUSE = 300.0  # no more than this: one that a share held up for an hour says nothing of the next one
@@ -301,8 +300,7 @@ class BoxRunner:
         self._beat += 1
         willing = accepting and not self._shared.draining.is_set()
         try:
-            gone = self._gone()
-            if gone is not None and gone is not self.peers.doubt:  # the doubt ends by looking on
+            if self._gone() not in (None, self.peers.doubt):  # the doubt ends by looking on
                 return
             self.peers.beat(sign_of_life(self._shared.instance.name, HEARTBEAT_SECONDS, self._beat, accepting=willing))
             self._here = (None,)

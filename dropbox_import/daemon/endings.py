@@ -30,13 +30,16 @@ def put_off(shared: Shared, active: Active, step: Step, order: Order) -> bool:
     if order.do != "end_session" or not shared.counted_on(order.session, active.id):
         return False
     shared.outage.undecided()
-    long = active.tries(step) >= _TELL_AFTER
+    now = shared.clock.monotonic()
+    if active.pauses(step) < _TELL_AFTER:
+        active.pause(step, now + _SOON)
+        return True
     why = TryLater(
         "the OMERO session in which it was begun has to end first, and other imports still run in it",
         hint="It goes on by itself when they are over.",
         code="session-in-use",
     )
-    active.pause(step, shared.clock.monotonic() + (_LATER if long else _SOON), why if long else None)
+    active.put_off(step, now + _LATER, why, counts=False)
     return True
 
 

@@ -430,6 +430,7 @@ def test_files_that_changed_under_their_upload_and_are_refused_now_end_in_failed
     (claim,) = lab.layout.inprogress.glob("*/2*")
     (claim / "d" / "a.tif").chmod(0o600)
     (claim / "d" / "a.tif").write_bytes(b"changed!")
+    lab.user_bytes[b"changed!"] = lab.user_bytes.pop(b"aa")
 
     def refused(*_: object, **__: object) -> None:
         raise Rejected("nothing in it can be read", code="no-image")

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from dropbox_import.errors import DropboxImportError, OutcomeUnknown, ServerUnavailable
-from dropbox_import.workers.protocol import Command
 from dropbox_import.daemon.box import BoxRunner
 from dropbox_import.daemon.replies import Replies
-from dropbox_import.errors import OutcomeUnknown
+from dropbox_import.errors import DropboxImportError, OutcomeUnknown, ServerUnavailable
 from dropbox_import.spool.steps import Do
+from dropbox_import.workers.protocol import Command
 from tests.support.lab import Lab
 from tests.support.scripted import Stored
 
@@ -142,6 +141,8 @@ def test_a_session_whose_end_was_not_brought_about_does_not_count_as_ended(
     assert refused == cut
     assert lab.server.made == ["dataset X"]
     assert not lab.claims()
+
+
 class Fate:
     """Imports take some minutes; below a half they outlive their session, else they die with it."""
 
