@@ -35,7 +35,7 @@ VERSION = 1
 FOLDER = "commands"
 KINDS = ("retry", "discard", "adopt")
 _AT_A_STRETCH = 0.5  # seconds; with hundreds of drops in one order the box's other work goes on between
-_LET_FINISH = 30.0  # seconds that a step under way has before its drop is set aside all the same
+_LET_FINISH = 30.0  # seconds that a step under way has before its drop is set aside all the same; that parts have to be filed in
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +153,18 @@ def carry_out(runner: Runner, errand: Errand) -> bool:
 
 
 def _retry(runner: Runner, errand: Errand, drop_id: str) -> Result | None:
+    mine, now = _mine(runner, drop_id), runner.clock.monotonic()
+    if mine and errand.since is not None and now - errand.since < _LET_FINISH:
+        return None
     told: list[Result] = []
-    for path in _mine(runner, drop_id):
+    for path in mine:
         active = runner.at_work(path.name)
         told.append(_try_now(runner, active, drop_id) if active is not None else _read_again(runner, errand, path, drop_id))
+    if mine and errand.since is not None:
+        told.append(_unfiled(drop_id))
+    elif _unfiled(drop_id) in told and all(one.ok or one == _unfiled(drop_id) for one in told):
+        errand.since = now
+        return None
     filed = find_filed(runner.layout, drop_id)
     again = [path for path in filed if runner.layout.done not in path.parents]
     told += [_reopen(runner, errand, path, drop_id) for path in again]
@@ -185,13 +193,20 @@ def _read_again(runner: Runner, errand: Errand, path: Path, drop_id: str) -> Res
         claim = claims.load(runner.layout, path, runner.clock)
     except JournalDamaged as error:
         return _still_damaged(drop_id, error)
-    by_this = claim.journal is not None and reopened_by(claim.journal.records, errand.order.id)
-    # It was about to be filed, or an earlier try of this order ended in the middle; but not if that try has begun it anew already.
-    if claim.drop.destination and not by_this:
-        claims.restore_modes(claim)  # or those of the closed claim would be taken for its user's
-        begin_anew(claim, runner.instance, runner.clock, errand.order.id)
     runner.look_again(path.name)
+    by_this = claim.journal is not None and reopened_by(claim.journal.records, errand.order.id)
+    if claim.drop.destination and not by_this:
+        if path.name.endswith(SPLIT_SUFFIX) or claim.drop.split is not None:
+            return _unfiled(drop_id)  # what the parts are to each other is known until both are filed; then the failed one is tried again
+        # It was about to be filed, or an earlier try of this order ended in the middle. What goes to done/ has nothing to be tried again.
+        if runner.layout.failed in (runner.layout.box / claim.drop.destination).parents:
+            claims.restore_modes(claim)  # or those of the closed claim would be taken for its user's
+            begin_anew(claim, runner.instance, runner.clock, errand.order.id)
     return Result(drop_id, True, "it was read again and goes on")
+
+
+def _unfiled(drop_id: str) -> Result:
+    return Result(drop_id, False, "a part of it is about to be filed", "Give the order again when that is filed.")
 
 
 def _still_damaged(drop_id: str, error: JournalDamaged) -> Result:
