@@ -230,7 +230,7 @@ def _reopen(runner: Runner, errand: Errand, path: Path, drop_id: str) -> Result:
 
 def _give_back(runner: Runner, errand: Errand, path: Path, drop_id: str, why: NotVouched, aside: bool) -> Result:
     if aside:
-        hint = f"Move {path} into the drop folder of its user; what OMERO has of it is not imported again."
+        hint = f"Move {path} into the drop folder of the user whose files are in it; what OMERO has of it is not imported again."
         return Result(drop_id, False, f"it cannot be gone on with: {why.sentence}", hint)
     result = Result(drop_id, True, f"{why.sentence}; so it was put back into drop/, as if moved there by hand, and is taken from there")
     if not (path / layout.MEMBERS).is_dir() and result not in errand.order.begun:  # nothing will be left of its folder
@@ -286,8 +286,9 @@ def _discard(runner: Runner, errand: Errand, drop_id: str) -> Result | None:
     filed = find_filed(runner.layout, drop_id)
     for path in (*mine, *(one for one in filed if runner.layout.failed in one.parents)):
         omero = _omero_of(path)
-        place = set_aside(runner.layout, path).relative_to(runner.layout.box).as_posix()
-        told.append(Result(drop_id, True, f"it was set aside as {place}; nothing was deleted", "", omero))
+        out_of = "" if path in mine else f" out of {path.parent.relative_to(runner.layout.box).as_posix()}"
+        place = set_aside(runner.layout, path, runner.instance.journal_key).relative_to(runner.layout.box).as_posix()
+        told.append(Result(drop_id, True, f"it was set aside as {place}{out_of}; nothing was deleted", "", omero))
     if told:
         return _together(drop_id, told)
     for path in filed:

@@ -1,15 +1,17 @@
 """Taking a filed drop back to be tried again, by order of an administrator.
 
-Its journal lay where a user could write, so it is believed only if its last record vouches for it; else, and where its
-sidecar was corrected meanwhile, the folder goes back to drop/ as if its user had moved it.
+Its journal lay where a user could write, so it is believed only if its last record vouches for it, and in the very place that
+this record names: who may read a folder can copy it to a place of their own. Else, and where its sidecar was corrected meanwhile,
+the folder goes back to drop/ as if its user had moved it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dropbox_import.clock import Clock
 from dropbox_import.disk import files
@@ -56,7 +58,7 @@ def reopen(box: Layout, instance: Instance, path: Path, clock: Clock, order: str
     discarded = path.parent == box.discarded and layout.is_id(path.name)
     if not discarded:
         try:
-            _believe(path, read_newest(path), instance.journal_key)
+            _believe(box, path, path, read_newest(path), instance.journal_key)
         except JournalDamaged as error:
             raise NotVouched(error.sentence) from error
     target = box.instance(instance.name) / (path.name if discarded else id_of(path))
@@ -71,7 +73,7 @@ def reopen(box: Layout, instance: Instance, path: Path, clock: Clock, order: str
         if target.is_symlink():
             raise NotVouched("a link lies in its place")
         claim = load(box, target, clock)
-        _believe(target, claim.journal.records if claim.journal else (), instance.journal_key)
+        _believe(box, path, target, claim.journal.records if claim.journal else (), instance.journal_key)
     except (NotVouched, JournalDamaged) as error:
         files.rename(target, path)
         files.sync_dir(path.parent)
@@ -98,9 +100,29 @@ def reopened_by(records: Iterable[Record], order: str) -> bool:
     return any(record.kind == "reopened" and record.data.get("order") == order for record in records)
 
 
-def _believe(path: Path, records: Sequence[Record], key: bytes) -> None:
+def as_filed(box: Layout, path: Path, key: bytes) -> bool:
+    """Whether this is, by its journal, the folder that the holder of `key` filed in this place. Raises OSError."""
+    try:
+        records = read_newest(path)
+    except JournalDamaged:
+        return False
+    return vouched(records, key) and _filed_as(box, path, records)
+
+
+def _filed_as(box: Layout, place: Path, records: Sequence[Record]) -> bool:
+    """Whether a journal that is vouched for belongs to that place; in discarded/, which is closed to users, to that name."""
+    to, here = str(records[-1].data["to"]), place.relative_to(box.box).as_posix()
+    if place.parent == box.discarded:
+        to, here = PurePosixPath(to).name, place.name
+    return unicodedata.normalize("NFC", to) == unicodedata.normalize("NFC", here)  # some file systems tell names in another form
+
+
+def _believe(box: Layout, place: Path, path: Path, records: Sequence[Record], key: bytes) -> None:
+    """Raises NotVouched unless the filed folder found at `place`, which is at `path` now, is as it was filed; its files may differ."""
     if not vouched(records, key):
         raise NotVouched("its journal is not as this installation left it")
+    if not _filed_as(box, place, records):
+        raise NotVouched("it does not lie where it was filed")
     drop = fold(path.name, records)
     candidate = drop.candidate
     if candidate is None or candidate.request is None or not drop.claimed:
@@ -142,9 +164,9 @@ def _give_back_sidecar(box: Layout, path: Path, key: bytes) -> Path:
     if not paths_in(path):
         _remove_for_good(path, box.box)
         return box.drop / path.parent.parent.name
-    drop = _said(path, key)
+    drop = _said(box, path, key)
     if drop.candidate is None:
-        raise NotVouched("its journal is not as this installation left it, so its sidecar has to be put back by hand, to its files")
+        raise NotVouched("it is not as this installation left it, so its sidecar has to be put back by hand, to its files")
     source = path / kept_name(drop.candidate.sidecar.path)
     target = box.drop / drop.candidate.folder / drop.candidate.sidecar.path
     if is_there(source):
@@ -165,6 +187,6 @@ def _remove_for_good(path: Path, box: Path) -> None:
     files.sync_dir(path.parent)
 
 
-def _said(path: Path, key: bytes) -> Drop:
+def _said(box: Layout, path: Path, key: bytes) -> Drop:
     records = read_newest(path)
-    return fold(path.name, records if vouched(records, key) else ())
+    return fold(path.name, records if vouched(records, key) and _filed_as(box, path, records) else ())
