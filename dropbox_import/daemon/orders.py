@@ -26,7 +26,7 @@ from dropbox_import.spool.filing import SPLIT_SUFFIX
 from dropbox_import.spool.identity import Instance
 from dropbox_import.spool.journal import read_newest
 from dropbox_import.spool.layout import Layout, read_marker
-from dropbox_import.spool.reopen import NotVouched, begin_anew, find_filed, give_back, id_of, reopen, reopened_by, was_reopened
+from dropbox_import.spool.reopen import NotVouched, begin_anew, find_filed, give_back, id_of, left_in, reopen, reopened_by, was_reopened
 from dropbox_import.spool.survey import in_omero
 
 log = logging.getLogger(__name__)
@@ -232,7 +232,13 @@ def _give_back(runner: Runner, errand: Errand, path: Path, drop_id: str, why: No
     if aside:
         hint = f"Move {path} into the drop folder of the user whose files are in it; what OMERO has of it is not imported again."
         return Result(drop_id, False, f"it cannot be gone on with: {why.sentence}", hint)
-    result = Result(drop_id, True, f"{why.sentence}; so it was put back into drop/, as if moved there by hand, and is taken from there")
+    sidecar, members = left_in(path)
+    tried = any(one.about == drop_id for one in errand.order.begun)  # then it may be this order that has emptied it
+    if not (sidecar or members or tried):
+        gone = "its user has taken its files and its sidecar out of it; nothing is left to try"
+        return Result(drop_id, False, gone, f"Move {path} out of failed/ when you have seen to it.")
+    taken = "is taken from there" + ("" if sidecar or tried else " when its sidecar lies in it again")
+    result = Result(drop_id, True, f"{why.sentence}; so it was put back into drop/, as if moved there by hand, and {taken}")
     if not (path / layout.MEMBERS).is_dir() and result not in errand.order.begun:  # nothing will be left of its folder
         errand.order = replace(errand.order, begun=(*errand.order.begun, result))
         files.replace(runner.instance.state_dir / FOLDER / f"{errand.order.id}.json", errand.order.encoded(), 0o600)

@@ -17,8 +17,9 @@ from dropbox_import.clock import Clock
 from dropbox_import.disk import files
 from dropbox_import.disk.facts import NotAPlainFile, is_folder, is_there, paths_in, read_below
 from dropbox_import.errors import DropboxImportError, JournalDamaged
+from dropbox_import.intake.ignored import is_litter
 from dropbox_import.spool import layout
-from dropbox_import.spool.claim import Claim, kept_name, load, look_at_references
+from dropbox_import.spool.claim import Claim, files_below, kept_name, load, look_at_references
 from dropbox_import.spool.fold import Drop, fold
 from dropbox_import.spool.identity import Instance
 from dropbox_import.spool.journal import Record, read_newest, segments, vouched
@@ -141,11 +142,19 @@ def _believe(box: Layout, place: Path, path: Path, records: Sequence[Record], ke
         raise NotVouched(error.sentence.rstrip(".")) from error
 
 
+def left_in(path: Path) -> tuple[bool, bool]:
+    """Whether a sidecar, or another file of its user in the place of that, is in a filed folder; and any file in its d/. Raises OSError."""
+    ours = {layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION, *(one.name for one in segments(path))}
+    beside = [one.name for one in paths_in(path) if one.name not in ours and not is_folder(one)]
+    members = [one.name for one in files_below(path / layout.MEMBERS)]
+    return not all(map(is_litter, beside)), not all(map(is_litter, members))
+
+
 def give_back(box: Layout, path: Path, key: bytes) -> Path:
     """Put a filed folder back to where its user drops, and return its new place.
 
-    Where only the sidecar had been taken, only the sidecar goes back, to its files. Raises FileExistsError when the name is
-    in use there, NotVouched, OSError.
+    Where no files are in it, only the sidecar goes back, to its files; what else there is of the folder goes where those had never
+    been taken, and tells what became of them where they had. Raises FileExistsError when the name is in use there, NotVouched, OSError.
     """
     try:
         if not is_folder(path / layout.MEMBERS):
@@ -172,6 +181,9 @@ def _give_back_sidecar(box: Layout, path: Path, key: bytes) -> Path:
     if is_there(source):
         files.rename(source, target, base=box.box, into=box.drop)
         files.sync_dir(target.parent)
+    if drop.claimed and drop.candidate.members:
+        files.sync_dir(path)
+        return target
     for name in (layout.REQUEST, layout.RESULT, layout.REASON, layout.ATTENTION):
         files.remove_file(path / name, base=box.box)
     files.sync_dir(path)  # without its journal nothing tells any more what the rest was

@@ -134,3 +134,74 @@ def test_a_folder_that_lies_elsewhere_in_failed_is_tried_by_way_of_the_drop_fold
     assert result.ok and "put back as drop/jdoe/" in result.says, result
     office.lab.check(1)
     assert office.lab.filed("failed") == []
+
+
+# --- what was taken out of it ----------------------------------------------------------
+
+
+def as_it_is(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
+
+
+def emptied(office: Office, how: str) -> Path:
+    """Its user has moved its file and then the sidecar back into the drop folder, where they were taken; the rest stays."""
+    failed, home = office.filed("failed"), office.lab.layout.drop / "jdoe"
+    (failed / "d" / "run" / "bad.tif").rename(home / "good.tif")
+    (failed / "run.yaml").rename(home / "good.yaml")
+    if how == "litter":
+        (failed / "d" / ".DS_Store").write_bytes(b"")
+        (failed / "Thumbs.db").write_bytes(b"")
+    elif how != "empty folders":
+        shutil.rmtree(failed / "d")
+    if how == "another journal":
+        (failed / layout.JOURNAL).write_bytes(b"")
+    office.lab.turns()
+    return failed
+
+
+@pytest.mark.parametrize("how", ["empty folders", "no folder", "litter", "another journal"])
+def test_a_folder_that_its_user_has_emptied_is_told_so_and_left_alone(office: Office, how: str) -> None:
+    """It was put into the drop folder, or its records were deleted, and what was told of it was not so."""
+    drop_id = fail_one(office)
+    failed = emptied(office, how)
+    before = as_it_is(failed)
+    result = office.order("retry", drop_id, seconds=20)
+    assert (result.ok, bool(result.hint)) == (False, True)
+    assert "taken" in result.says and "nothing is left to try" in result.says
+    assert as_it_is(failed) == before
+    assert list((office.lab.layout.drop / "jdoe").iterdir()) == []
+    assert imported(office) == [("jdoe", "good.tif")]
+
+
+def test_where_only_the_sidecar_had_been_taken_and_was_taken_out_the_records_stay(office: Office) -> None:
+    office.lab.drop("typo.yaml", "target: {dataset: HeLa}\ntagz: [x]\n", {"typo.tif": b"image"})
+    office.lab.turns()
+    failed = office.filed("failed")
+    (failed / "typo.yaml").rename(office.lab.box / "kept.yaml")
+    before = as_it_is(failed)
+    assert not office.order("retry", id_of(failed), seconds=20).ok
+    assert as_it_is(failed) == before
+
+
+def test_a_sidecar_whose_files_were_taken_out_goes_back_and_the_records_of_the_drop_stay(office: Office) -> None:
+    """They tell what OMERO has of it. Of a drop whose files were never taken they tell nothing."""
+    drop_id = fail_one(office)
+    failed, home = office.filed("failed"), office.lab.layout.drop / "jdoe"
+    (home / "run").mkdir()
+    (failed / "d" / "run" / "bad.tif").rename(home / "run" / "good.tif")
+    shutil.rmtree(failed / "d")
+    (failed / "run.yaml").write_bytes(ONE.encode() + b"tags: [x]\n")
+    records = {name: data for name, data in as_it_is(failed).items() if name != "run.yaml"}
+    result = office.order("retry", drop_id, seconds=40)
+    assert result.ok and "put back as drop/jdoe/run.yaml" in result.says, result
+    assert as_it_is(failed) == records
+    assert imported(office) == [("jdoe", "good.tif")]
+
+
+def test_a_folder_without_its_sidecar_is_not_said_to_be_taken_from_the_drop_folder(office: Office) -> None:
+    drop_id = fail_one(office)
+    (office.filed("failed") / "run.yaml").unlink()
+    result = office.order("retry", drop_id, seconds=20)
+    assert result.ok and "taken from there when its sidecar lies in it again" in result.says, result
+    (back,) = (office.lab.layout.drop / "jdoe").glob("run__*")
+    assert (back / "d" / "run" / "bad.tif").read_bytes() == b"image"
