@@ -284,6 +284,7 @@ class BoxRunner:
                 log.error("%s", error.sentence, extra={"step": "share-gone"})
             self._trouble = error
             self._ready.clear()
+            self._intake.lost_sight()
             self._next_scan = self._clock.monotonic() + min(_SHARE_PAUSE, 3 * self.box.scan_interval)
             return True
         if isinstance(self._trouble, ShareUnavailable):
@@ -317,6 +318,7 @@ class BoxRunner:
             others = self.peers.look()
         except (OSError, TryLater) as error:
             self._ready.clear()
+            self._intake.lost_sight()
             trouble = error if isinstance(error, TryLater) else as_ours(error, f"scanning {self.box.path}")
             if self._trouble is None or self._trouble.sentence != trouble.sentence:
                 log.warning("%s", trouble.sentence, extra={"step": "scan"})

@@ -20,7 +20,7 @@ from dropbox_import.intake.judge import problems_of
 from dropbox_import.intake.members import Problem
 from dropbox_import.intake.pairing import Pair
 from dropbox_import.intake.reading import UNEXPECTED, Reader, mistake_at
-from dropbox_import.intake.tracker import Moment, unchanged
+from dropbox_import.intake.tracker import Moment, next_look, unchanged
 from dropbox_import.intake.tree import Entry, Kind, Listing, below, join
 from dropbox_import.model import Candidate, ImportRequest, Waiting
 from dropbox_import.settings import Box
@@ -39,11 +39,14 @@ def _placeholder(sentence: str) -> str:
 
 
 class NotYet(Exception):
-    """Not ready; says why. `again_in`: seconds after which it may be, if nothing changes. `kind`: the code of the disk's trouble."""
+    """Not ready; says why. `again_in`: seconds after which it may be, if nothing changes. `kind`: the code of the disk's trouble.
 
-    def __init__(self, reason: str, *, again_in: float | None = None, kind: str = "") -> None:
+    `since`: when this wait began; None = when the sidecar was saved.
+    """
+
+    def __init__(self, reason: str, *, again_in: float | None = None, kind: str = "", since: float | None = None) -> None:
         super().__init__(reason)
-        self.reason, self.again_in, self.kind = reason, again_in, kind
+        self.reason, self.again_in, self.kind, self.since = reason, again_in, kind, since
 
 
 class Refused(Exception):
@@ -66,7 +69,8 @@ class Known:
 class Desk:
     """What the decision may look at. `again_in` and `notices` collect what the scan tells besides.
 
-    `known` are those that were ready at the scan before, and those that this one finds ready.
+    `known` are those that were ready at the scan before, and those that this one finds ready. `resumed`: since when there is no time
+    in which nobody looked. `changed`: for each sidecar, when it or its files were last seen to change.
     """
 
     box: Box
@@ -76,10 +80,12 @@ class Desk:
     listing: Listing
     disputes: Disputes
     moment: Moment
+    resumed: Moment
     network: bool
     owner_uid: int | None
     device: int | None
     pairs: dict[str, Pair] = field(default_factory=dict)
+    changed: dict[str, Moment] = field(default_factory=dict)
     known: dict[str, Known] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     again_in: float | None = None
@@ -90,7 +96,7 @@ class Desk:
 
     def decide(self, pair: Pair) -> Candidate | Waiting:
         """OSError of one drop's files is a wait of that drop."""
-        known, kind = self.known.pop(pair.sidecar.path, None), ""
+        known, kind, since = self.known.pop(pair.sidecar.path, None), "", self.now - self._waited(pair)
         try:
             if known is not None and known.pair == pair:
                 candidate = self._still(known)
@@ -102,7 +108,7 @@ class Desk:
         except Refused as refused:
             return self._refused(pair, refused)
         except NotYet as wait:
-            reason, kind = wait.reason, wait.kind
+            reason, kind, since = wait.reason, wait.kind, since if wait.since is None else wait.since
             if wait.again_in is not None:
                 self.again_in = wait.again_in if self.again_in is None else min(self.again_in, wait.again_in)
         except FileNotFoundError as error:
@@ -116,7 +122,7 @@ class Desk:
             reason = UNEXPECTED
             if self.reader.first_time(pair.sidecar):
                 _log.exception("Judging %s of %s failed", shown(pair.sidecar.path), self.user)
-        return Waiting(self.user, pair.sidecar.path, reason, self._since(pair), kind)
+        return Waiting(self.user, pair.sidecar.path, reason, since, kind)
 
     def _still(self, known: Known) -> Candidate:
         """Nothing has changed since it was found ready. What does not show in a listing is asked again."""
@@ -154,7 +160,7 @@ class Desk:
         if reading.trouble:
             raise NotYet(f"the sidecar: {reading.trouble}", kind=reading.kind)
         if not self._quiet(entry, expected):
-            raise NotYet("the sidecar was changed a moment ago", again_in=self._quiet_in(entry, expected))
+            raise self._not_quiet("the sidecar", entry, self._quiet_in(entry, expected))
         if self._is_open(entry):
             raise NotYet("the sidecar is still open for writing in a program", kind=FileBusy.code)
 
@@ -218,7 +224,7 @@ class Desk:
         changed = [entry for entry in entries if not self._quiet(entry, expected)]
         if changed:
             last = max(self._quiet_in(entry, expected) for entry in changed)
-            raise NotYet(f'"{shown(_seen_from(pair.sidecar, changed[0]))}" was changed a moment ago', again_in=last)
+            raise self._not_quiet(f'"{shown(_seen_from(pair.sidecar, changed[0]))}"', changed[0], last)
         for entry in pair.transfers:
             if not self._quiet(entry, False):
                 raise NotYet(f'"{shown(_seen_from(pair.sidecar, entry))}" is still being copied')
@@ -244,30 +250,45 @@ class Desk:
     # --- parts -----------------------------------------------------------------------
 
     def _quiet(self, entry: Entry, expected: bool) -> bool:
-        if expected:
-            return unchanged(entry.since, self.moment, 0.0, SCANS_IF_EXPECTED)
-        return unchanged(entry.since, self.moment, self.box.quiet_period, SCANS)
+        period, scans = self._asked(expected)
+        return unchanged(entry.since, self.moment, period, scans) and (self._seen_since(entry) or self._settled(expected))
+
+    def _asked(self, expected: bool) -> tuple[float, int]:
+        return (0.0, SCANS_IF_EXPECTED) if expected else (self.box.quiet_period, SCANS)
+
+    def _seen_since(self, entry: Entry) -> bool:
+        """It was as it is for no longer than there is no time in which nobody looked."""
+        return entry.since.number >= self.resumed.number
+
+    def _settled(self, expected: bool) -> bool:
+        """After a time in which nobody looked, a writer may take a moment to go on: one look's at most, lest many such times starve it."""
+        period, scans = self._asked(expected)
+        return unchanged(self.resumed, self.moment, min(period, self.box.scan_interval), scans)
 
     def _quiet_in(self, entry: Entry, expected: bool) -> float:
-        if expected:
-            return SOONEST
-        # The scans that are missing come at an even pace until the time is over.
-        left = max(0.0, entry.since.monotonic + self.box.quiet_period - self.now)
-        seen = self.moment.number - entry.since.number + 1
-        return max(SOONEST, left / max(1, SCANS - seen))
+        period, scans = self._asked(expected)
+        left = next_look(entry.since, self.moment, period, scans)
+        if not self._seen_since(entry):
+            left = max(left, next_look(self.resumed, self.moment, min(period, self.box.scan_interval), scans))
+        return max(SOONEST, left)
+
+    def _not_quiet(self, what: str, entry: Entry, again_in: float) -> NotYet:
+        if self._seen_since(entry):
+            return NotYet(f"{what} was changed a moment ago", again_in=again_in)
+        reason = f"{what} could not be looked at for a while, until a moment ago"
+        return NotYet(reason, again_in=again_in, since=self.resumed.monotonic)
 
     def _is_open(self, entry: Entry) -> bool:
         path = self.base.joinpath(*entry.path.split("/"))
         return entry.kind is Kind.FILE and being_written(path, network=self.network) is Writing.OPEN
 
-    def _since(self, pair: Pair) -> float:
-        return pair.sidecar.since.monotonic
+    def _waited(self, pair: Pair) -> float:
+        return self.moment.watched - pair.sidecar.since.watched
 
     def _patience(self, pair: Pair, reason: str, hint: str, about: str = "") -> None:
-        """Wait, after a while say so, and in the end refuse. Never returns."""
-        waited = self.now - self._since(pair)
-        limits = self.box.wait_for_files
-        if waited >= limits.refuse_after:
+        """Wait, after a while say so, and refuse when nothing has changed for long. Never returns."""
+        waited, limits = self._waited(pair), self.box.wait_for_files
+        if unchanged(self.changed[pair.sidecar.path], self.moment, limits.refuse_after, 1):
             sentence = f"{reason}; this has not changed for {hours(limits.refuse_after)}."
             raise Refused(MembersMissing.code, self._mistakes(pair, [Problem(sentence, hint, about)]))
         if waited >= limits.tell_after:

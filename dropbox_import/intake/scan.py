@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from dropbox_import.disk.paths import for_system
 from dropbox_import.intake.disputes import Disputes
 from dropbox_import.intake.ignored import is_never_taken
 from dropbox_import.intake.members import SIDECAR_SUFFIXES
-from dropbox_import.intake.pairing import Paired, pair
+from dropbox_import.intake.pairing import Pair, Paired, pair
 from dropbox_import.intake.reading import Reader
 from dropbox_import.intake.ready import Desk, Known
-from dropbox_import.intake.tracker import Moment
+from dropbox_import.intake.tracker import Moment, Watch
 from dropbox_import.intake.tree import Entry, Kind, Listing, entry_of, look
 from dropbox_import.model import Candidate, Waiting
 from dropbox_import.settings import Box
@@ -43,16 +44,19 @@ class Scan:
 class _Memory:
     """What is known of one user's folder from scan to scan: `listing` and `paired` are those of the last one.
 
-    `place`: owner and volume of the folder then; `known`: what was ready then; `looks` counts.
+    `place`: owner and volume of the folder then; `known`: what was ready then; `looks` counts. `changed`: for each sidecar, when
+    it or its files were last seen to change.
     """
 
     reader: Reader
+    watch: Watch
     place: tuple[int, int] = (-1, -1)
     disputes: Disputes = field(default_factory=Disputes)
     listing: Listing | None = None
     paired: Paired = field(default_factory=Paired)
     told: tuple[str, ...] = ()
     known: dict[str, Known] = field(default_factory=dict)
+    changed: dict[str, Moment] = field(default_factory=dict)
     looks: int = 0
 
 
@@ -70,11 +74,20 @@ class Intake:
         """Whether something goes on beside the scans that will make a drop ready."""
         return any(memory.reader.sums.busy for memory in self._users.values())
 
+    def lost_sight(self) -> None:
+        """The box could not be looked at now: until the next scan its files may stand still because their writers do."""
+        for memory in self._users.values():
+            memory.watch.lost()
+
     def scan(self) -> Scan:
         """One pass. The trouble of one file or user never stops the others; OSError when drop/ itself cannot be read."""
         network = is_network(self._drop)
-        with os.scandir(for_system(self._drop)) as found:
-            names = sorted(item.name for item in found)
+        try:
+            with os.scandir(for_system(self._drop)) as found:
+                names = sorted(item.name for item in found)
+        except OSError:
+            self.lost_sight()
+            raise
         notices: list[str] = []
         scans: list[Scan] = []
         users: dict[str, _Memory] = {}
@@ -82,7 +95,7 @@ class Intake:
             folder = self._user_folder(name, network, notices)
             if folder is None:
                 continue
-            users[name] = self._users.get(name) or _Memory(Reader(self._drop / name, self.box.defaults, stable_ids=not network))
+            users[name] = self._users.get(name) or self._memory(name, network)
             scans.append(self._scan_user(name, folder, users[name], network))
         self._users = users
         return Scan(
@@ -91,6 +104,9 @@ class Intake:
             notices=tuple(dict.fromkeys([*notices, *(notice for scan in scans for notice in scan.notices)])),
             again_in=min((scan.again_in for scan in scans if scan.again_in is not None), default=None),
         )
+
+    def _memory(self, user: str, network: bool) -> _Memory:
+        return _Memory(Reader(self._drop / user, self.box.defaults, stable_ids=not network), Watch(self.box.scan_interval))
 
     def _user_folder(self, name: str, network: bool, notices: list[str]) -> Entry | None:
         """The entry of a user's folder; None for what else lies in drop/, which is told and left alone."""
@@ -118,13 +134,15 @@ class Intake:
         try:
             listing = look(self._drop / user, stable_ids=not network, moment=moment, last=memory.listing)
         except OSError as error:
+            memory.watch.lost()
             return Scan(notices=(f'The folder of "{shown(user)}" cannot be looked into: {error.strerror}.',))
-        moment.ends(self._clock.monotonic(), self._clock.now())
+        memory.watch.looked(moment, self._clock.monotonic(), self._clock.now())
         memory.looks += 1
         reader = memory.reader
         if reader.unsettled or not listing.is_like(memory.listing):
             reader.unsettled = False
-            memory.paired = pair(listing, reader.ask, reader.recall, user)
+            before, memory.paired = memory.paired, pair(listing, reader.ask, reader.recall, user)
+            memory.changed = _changed(before.pairs, memory.paired.pairs, memory.changed, moment)
             memory.told = (*_told_of(user, listing), *memory.paired.told)
             reader.forget_all_but(listing.get)
         memory.listing = listing
@@ -136,12 +154,14 @@ class Intake:
             listing=listing,
             disputes=memory.disputes,
             moment=moment,
+            resumed=memory.watch.resumed,
             network=network,
             owner_uid=folder.uid if self.box.check_file_owner and os.name == "posix" else None,
             device=folder.device,
             pairs={one.sidecar.path: one for one in memory.paired.pairs},
+            changed=memory.changed,
             notices=list(memory.told),
-            known=memory.known if memory.place == (folder.uid, folder.device) else {},
+            known=memory.known if memory.place == (folder.uid, folder.device) and memory.watch.resumed is not moment else {},
         )
         outcomes = [desk.decide(one) for one in memory.paired.pairs]
         memory.known, memory.place = {path: one for path, one in desk.known.items() if path in desk.pairs}, (folder.uid, folder.device)
@@ -151,6 +171,12 @@ class Intake:
             notices=tuple(desk.notices),
             again_in=desk.again_in,
         )
+
+
+def _changed(before: Iterable[Pair], now: Iterable[Pair], changed: dict[str, Moment], moment: Moment) -> dict[str, Moment]:
+    """For each sidecar, when it, its files or the names that are missing were last seen to change."""
+    known = {one.sidecar.path: one for one in before}
+    return {path: changed[path] if known.get(path) == one else moment for one in now if (path := one.sidecar.path)}
 
 
 def _told_of(user: str, listing: Listing) -> list[str]:

@@ -85,7 +85,7 @@ class WaitForFilesPart(Part):
     """How long a sidecar waits for members that are not there yet."""
 
     tell_after: Seconds = Field(3600.0, description="Tell the user after this time.")
-    refuse_after: Seconds = Field(86400.0, description="Refuse the drop after this time.")
+    refuse_after: Seconds = Field(86400.0, description="Refuse the drop after this time without a change.")
 
     @model_validator(mode="after")
     def _in_order(self) -> WaitForFilesPart:

@@ -69,6 +69,12 @@ class Desk:
         self.clock.seconds += seconds
         return self.intake.scan()
 
+    def looking(self, seconds: float, every: float = 20.0) -> Scan:
+        """The scan after that time, with others before it."""
+        for _ in range(int(seconds // every)):
+            self.after(every)
+        return self.after(seconds % every)
+
     def settled(self) -> Scan:
         """The scan when all that lies there has been left alone for long enough."""
         self.after(6)

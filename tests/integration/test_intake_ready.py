@@ -199,11 +199,11 @@ def test_missing_files_are_waited_for_then_told_then_refused(desk: Desk) -> None
     scan = desk.settled()
     assert "b.tif" in desk.reason(scan)
     assert scan.notices == ()
-    scan = desk.after(3600)
+    scan = desk.looking(3600)
     assert "b.tif" in desk.reason(scan)
     assert len(scan.notices) == 1
-    assert desk.after(60).notices == scan.notices
-    scan = desk.after(86400)
+    assert desk.looking(60).notices == scan.notices
+    scan = desk.looking(86400)
     (refused,) = scan.ready
     assert refused.refusal_code == "members-missing"
     assert refused.members == ()
@@ -233,7 +233,7 @@ def test_a_count_is_waited_for_and_must_fit(desk: Desk) -> None:
 def test_a_sidecar_without_any_file_waits_and_says_what_to_write(desk: Desk) -> None:
     desk.save("cells.yaml", T)
     assert '"cells"' in desk.reason(desk.settled())
-    assert "include" in desk.after(3600).notices[0]
+    assert "include" in desk.looking(3600).notices[0]
 
 
 def test_where_the_box_asks_for_an_end_a_sidecar_without_is_not_complete(tmp_path: Path) -> None:

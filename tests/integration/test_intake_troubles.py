@@ -88,7 +88,8 @@ def test_a_drop_folder_that_cannot_be_read_is_an_error_of_the_whole_scan(desk: D
     with pytest.raises(OSError):  # noqa: PT011 - what the system says
         desk.after()
     away.rename(desk.drop)
-    assert len(desk.after().ready) == 1
+    assert "could not be looked at" in desk.reason(desk.after())
+    assert len(desk.settled().ready) == 1
 
 
 def test_a_users_closed_folder_is_told_and_the_others_go_on(unprivileged: Unprivileged) -> None:

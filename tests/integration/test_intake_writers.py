@@ -23,7 +23,7 @@ def test_a_file_that_is_held_open_is_not_taken_however_long_it_is_quiet(desk: De
         file.write(b"half")
         file.flush()
         desk.settled()
-        assert "open for writing" in desk.reason(desk.after(5000))
+        assert "open for writing" in desk.reason(desk.looking(5000))
     assert len(desk.after().ready) == 1
 
 
