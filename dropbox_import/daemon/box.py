@@ -335,8 +335,7 @@ class BoxRunner:
                 log.warning("%s", notice, extra={"step": "scan"})
         self._notices = (*found.notices, *low, *others)
         self._ready = deque(by_turns(found.ready))
-        names = {name_of(one) for one in found.ready}
-        self._begun.scanned(names)
+        self._begun.scanned(names := {name_of(one) for one in found.ready})
         self._not_taken = {name: why for name, why in self._not_taken.items() if name in names}
 
     def _claim_some(self) -> None:
@@ -376,8 +375,7 @@ class BoxRunner:
         self.loaded = self.loaded or not (self._unread or not self.scans)
 
     def _claim(self, candidate: Candidate) -> None:
-        now = self._clock.monotonic()
-        name = name_of(candidate)
+        now, name = self._clock.monotonic(), name_of(candidate)
         if self._pipeline.put_back.get(name, 0.0) > now or name in self._begun:
             return
         if not is_there(self.layout.drop / name):
