@@ -11,6 +11,7 @@ from typing import Any, Literal
 import Glacier2
 import Ice
 import omero
+import omero.clients  # which loads its exceptions
 
 from dropbox_import.errors import (
     AccessDenied,

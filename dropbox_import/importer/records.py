@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropbox_import.disk import files as disk
-from dropbox_import.errors import AccessDenied
+from dropbox_import.errors import AccessDenied, OutcomeUnknown
+from dropbox_import.importer.errors import WAITS, with_effect
 from dropbox_import.plain import from_plain, to_plain
 
 
@@ -54,8 +55,17 @@ def path_of(folder: Path, number: int) -> Path:
 
 
 def write(folder: Path, record: SessionRecord) -> None:
-    """Safely on the disk when it returns; replaces an older one."""
-    disk.replace(path_of(folder, record.number), json.dumps(to_plain(record)).encode("ascii"), mode=0o600)
+    """Safely on the disk when it returns; replaces an older one.
+
+    Raises OutcomeUnknown "no-such-session" when another worker ends the session at that moment and takes the record away.
+    """
+    try:
+        disk.replace(path_of(folder, record.number), json.dumps(to_plain(record)).encode("ascii"), mode=0o600)
+    except FileNotFoundError:
+        if not folder.is_dir():
+            raise
+        ended = OutcomeUnknown(f"The OMERO session {record.number} was ended meanwhile.", hint=WAITS, code="no-such-session")
+        raise with_effect(ended, "unknown") from None
 
 
 def read(folder: Path, number: int) -> SessionRecord | None:
