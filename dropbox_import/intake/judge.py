@@ -73,13 +73,17 @@ def _collision(names: dict[str, str], path: str) -> str | None:
 
 
 if sys.platform == "win32":
+    OUR_UID = 0
 
     def user_name(uid: int) -> str:
         """The name of a system user, or its number."""
         return f"user {uid}"
 
 else:
+    import os
     import pwd
+
+    OUR_UID = os.geteuid()
 
     def user_name(uid: int) -> str:
         """The name of a system user, or its number."""

@@ -16,7 +16,7 @@ from dropbox_import.errors import FileBusy, MembersMissing, Mistake, Rejected, S
 from dropbox_import.intake.disputes import Disputes
 from dropbox_import.intake.expected import all_expected, by_name, hours, main_file, not_there, nothing_there
 from dropbox_import.intake.filed import leftovers
-from dropbox_import.intake.judge import problems_of
+from dropbox_import.intake.judge import OUR_UID, problems_of
 from dropbox_import.intake.members import Problem
 from dropbox_import.intake.pairing import Pair
 from dropbox_import.intake.reading import UNEXPECTED, Reader, mistake_at
@@ -214,8 +214,18 @@ class Desk:
                 )
 
     def _files_are_good(self, pair: Pair) -> None:
-        entries = (*pair.members, *(entry for entry in pair.references if entry not in pair.members))
-        problems = problems_of(entries, pair.ground.members, owner_uid=self.owner_uid, device=self.device)
+        ground, members = pair.ground, list(pair.members)
+        references = [entry for entry in pair.references if entry not in pair.members]
+        if ground.filed is None:
+            members, references = members + references, []
+        # In a filed folder the attachments are copies, which the service account has made.
+        ours = [entry for entry in references if entry.uid == OUR_UID]
+        theirs = [entry for entry in references if entry not in ours]
+        problems = [
+            *problems_of(members, ground.members, owner_uid=self.owner_uid, device=self.device),
+            *problems_of(theirs, ground.references, owner_uid=self.owner_uid, device=self.device),
+            *problems_of(ours, ground.references, owner_uid=None, device=self.device),
+        ]
         if problems:
             raise Refused(SidecarInvalid.code, self._mistakes(pair, problems))
 
