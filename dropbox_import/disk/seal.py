@@ -35,6 +35,10 @@ if sys.platform == "win32":
         """Owner and mode of every regular file and folder, the tree itself first. Empty on Windows."""
         return ()
 
+    def close(tree: Path) -> tuple[OldMode, ...]:  # noqa: ARG001
+        """Close the folder itself to users (nothing on Windows)."""
+        return ()
+
     def seal(tree: Path) -> None:
         """Close the tree to users (nothing on Windows)."""
 
@@ -61,6 +65,20 @@ else:
 
         _inside(None, os.fspath(tree), partial(enter, path="."))
         return tuple(found)
+
+    def close(tree: Path) -> tuple[OldMode, ...]:
+        """As `seal`, but only the folder itself, so that nobody adds to it or takes from it; returns what it was, for `restore`.
+
+        Not synced: no process that stands in it outlives a power cut, and who goes on after one closes it anew.
+        """
+
+        def one(folder: int) -> tuple[OldMode, ...]:
+            seen = os.fstat(folder)
+            _close(folder, None, seen, 0o700)
+            return (_old(".", seen),)
+
+        with effect("seal", tree):
+            return _inside(None, os.fspath(tree), one)
 
     def seal(tree: Path) -> None:
         """Folders 0700, files readable by us alone, owned by us where we may; then synced. Safe to repeat.

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dropbox_import.disk import files
 from dropbox_import.spool.layout import Layout
-from dropbox_import.spool.reopen import as_filed
+from dropbox_import.spool.reopen import as_filed, put_aside
 
 _NUMBER = re.compile(r"(?<=[a-z2-7]{10})-\d+$")
 
@@ -18,15 +17,5 @@ def set_aside(box: Layout, path: Path, key: bytes) -> Path:
     A claim that is moved back into inprogress/ goes on where it was. A filed folder that is not, by its journal, what the holder of
     `key` filed in its place gets a name that none is filed by (`...-0`), since in discarded/ nothing else tells where it lay.
     """
-    if not box.discarded.is_dir():
-        files.make_dir(box.discarded, 0o700)
     strange = box.inprogress not in path.parents and not as_filed(box, path, key)
-    name = f"{_NUMBER.sub('', path.name)}-0" if strange else path.name
-    target, again = box.discarded / name, 1
-    while target.exists():
-        again += 1
-        target = box.discarded / (f"{name}{again}" if strange else f"{name}-{again}")
-    files.rename(path, target)
-    for folder in (target.parent, path.parent):
-        files.sync_dir(folder)
-    return target
+    return put_aside(box, path, f"{_NUMBER.sub('', path.name)}-0" if strange else path.name)

@@ -66,7 +66,7 @@ def _second_claim(claim: Claim, beside: Path, unwanted: tuple[str, ...], clock: 
         _copy(source, beside / source.name)
     references = claim.path / layout.REFERENCES
     for source in sorted(references.rglob("*")) if is_folder(references) else []:
-        if source.is_file():
+        if source.is_file() and not source.is_symlink():
             _copy(source, beside / layout.REFERENCES / source.relative_to(references))
     if not is_folder(beside / layout.MEMBERS):
         files.make_dir(beside / layout.MEMBERS, 0o700)

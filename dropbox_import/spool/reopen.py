@@ -7,14 +7,16 @@ the folder goes back to drop/ as if its user had moved it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from dropbox_import.clock import Clock
-from dropbox_import.disk import files
+from dropbox_import.disk import files, seal
 from dropbox_import.disk.facts import NotAPlainFile, is_folder, is_there, paths_in, read_below
 from dropbox_import.errors import DropboxImportError, JournalDamaged
 from dropbox_import.intake.ignored import is_litter
@@ -51,36 +53,68 @@ def find_filed(box: Layout, drop_id: str) -> tuple[Path, ...]:
 
 
 def reopen(box: Layout, instance: Instance, path: Path, clock: Clock, order: str = "") -> Claim:
-    """Move a filed folder back into inprogress/ and begin it anew with the files that are in it now, by that order.
+    """Take a filed folder back into inprogress/ and begin it anew with the files that are in it now, by that order.
 
-    A discarded claim goes on where it was. A crash in between leaves either nothing changed, or a claim that files itself where it
-    was: the order is to be given again. Raises NotVouched (nothing is changed), FileExistsError when it is at work, OSError.
+    Its user may still stand in it with a shell. So it is closed in discarded/, where it is no claim, before it is believed; one that
+    is not believed then goes back where it was. A discarded claim was never open, and goes on where it was. A crash in between leaves
+    a folder that is found again, or a claim that files itself where it was: the order is to be given again.
+    Raises NotVouched (nothing is changed), FileExistsError when it is at work, OSError.
     """
-    discarded = path.parent == box.discarded and layout.is_id(path.name)
-    if not discarded:
-        try:
-            _believe(box, path, path, read_newest(path), instance.journal_key)
-        except JournalDamaged as error:
-            raise NotVouched(error.sentence) from error
-    target = box.instance(instance.name) / (path.name if discarded else id_of(path))
+    aside = path.parent == box.discarded
+    target = box.instance(instance.name) / (path.name if aside and layout.is_id(path.name) else id_of(path))
     if not target.parent.is_dir():
         files.make_dirs(target.parent, 0o700)
+    if aside and layout.is_id(path.name):
+        return load(box, _move(path, target), clock)
+    try:
+        _believe(box, path, path, instance.journal_key)
+    except JournalDamaged as error:
+        raise NotVouched(error.sentence) from error
+    if is_there(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    here = path if aside else put_aside(box, path, path.name)
+    was: tuple[seal.OldMode, ...] = ()
+    try:
+        if here.is_symlink():
+            raise NotVouched("a link lies in its place")
+        was = seal.close(here)
+        _believe(box, path, here, instance.journal_key)
+        here = _move(here, target)
+        claim = load(box, here, clock)
+    except Exception as error:
+        seal.restore(here, was)
+        if here != path:
+            _back(here, path)
+        if isinstance(error, JournalDamaged):
+            raise NotVouched(error.sentence) from error
+        raise
+    begin_anew(claim, instance, clock, order)
+    return claim
+
+
+def put_aside(box: Layout, path: Path, name: str) -> Path:
+    """Move a folder to discarded/, which only the service account may enter, under that name or the next free one. Raises OSError."""
+    if not box.discarded.is_dir():
+        files.make_dir(box.discarded, 0o700)
+    target, again = box.discarded / name, 1
+    while target.exists():
+        again += 1
+        target = box.discarded / (f"{name}{again}" if name.endswith("-0") else f"{name}-{again}")
+    return _move(path, target)
+
+
+def _move(path: Path, target: Path) -> Path:
     files.rename(path, target)
     for folder in (target.parent, path.parent):
         files.sync_dir(folder)
-    if discarded:
-        return load(box, target, clock)
-    try:  # its user could change it until now; what is believed here is what goes into the new segment
-        if target.is_symlink():
-            raise NotVouched("a link lies in its place")
-        claim = load(box, target, clock)
-        _believe(box, path, target, claim.journal.records if claim.journal else (), instance.journal_key)
-    except (NotVouched, JournalDamaged) as error:
-        files.rename(target, path)
-        files.sync_dir(path.parent)
-        raise error if isinstance(error, NotVouched) else NotVouched(error.sentence) from error
-    begin_anew(claim, instance, clock, order)
-    return claim
+    return target
+
+
+def _back(here: Path, path: Path) -> None:
+    try:
+        _move(here, path)
+    except FileExistsError as error:  # its user was quick
+        raise OSError(errno.ENOTEMPTY, f"another folder has its name now, so it lies in {here.parent}", str(path)) from error
 
 
 def begin_anew(claim: Claim, instance: Instance, clock: Clock, order: str) -> None:
@@ -118,8 +152,9 @@ def _filed_as(box: Layout, place: Path, records: Sequence[Record]) -> bool:
     return unicodedata.normalize("NFC", to) == unicodedata.normalize("NFC", here)  # some file systems tell names in another form
 
 
-def _believe(box: Layout, place: Path, path: Path, records: Sequence[Record], key: bytes) -> None:
+def _believe(box: Layout, place: Path, path: Path, key: bytes) -> None:
     """Raises NotVouched unless the filed folder found at `place`, which is at `path` now, is as it was filed; its files may differ."""
+    records = read_newest(path)
     if not vouched(records, key):
         raise NotVouched("its journal is not as this installation left it")
     if not _filed_as(box, place, records):

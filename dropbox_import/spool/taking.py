@@ -117,14 +117,29 @@ def gather(claim: Claim) -> None:
 def _gather_again(claim: Claim, candidate: Candidate) -> None:
     """Its user could put anything into it: what is no plain file stays where it is, and that is told.
 
-    Raises NotAPlainFile for an attachment: that was looked at before it was taken back, so somebody plays tricks.
+    Of attachments none may be so, and none missing: they were looked at before it was taken back, so somebody plays tricks, and it fails.
     """
     _close(claim)
-    look_at_references(claim.path, candidate)
     found, odd = members_now(claim)
     texts = [f"{error.sentence} It was left out. {error.hint}".strip() for error in odd]
     told = [Record("attention", {"text": text}) for text in texts if text not in claim.drop.attention]
+    if claim.drop.failure is None and (trouble := _trouble_with_references(claim, candidate)):
+        told.append(Record("failed", trouble))
     claim.append(*told, Record("claimed", {"members": [to_plain(one) for one in found]}))
+
+
+def _trouble_with_references(claim: Claim, candidate: Candidate) -> dict[str, object]:
+    try:
+        look_at_references(claim.path, candidate)
+    except FileNotFoundError:
+        return {
+            "code": "file-vanished",
+            "sentence": "An attachment of it is not there any more",
+            "hint": "Drop it again with all its files.",
+        }
+    except NotAPlainFile as error:
+        return {"code": error.kind, "sentence": error.sentence, "hint": error.hint}
+    return {}
 
 
 def _close(claim: Claim) -> None:

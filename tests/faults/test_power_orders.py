@@ -28,14 +28,12 @@ PAIRS = 60 if ALL else 4  # of which the second end is lived on from
 BROKEN = ("intent", "claimed", "begin", "imported", "split", "file", "intent (failed part)", "claimed (failed part)", "file (failed part)")
 SAMPLE = ("reopen.begin_anew: the claim", "reopen._remove_for_good: failed/jdoe/MONTH", "orders._give_back: state/commands")
 TOGETHER = {
-    "retry: both folders of its rename": r"reopen\.reopen: .*",
+    "retry and discard: both folders of a rename": r"reopen\._move: .*",
     "retry: both folders of what goes back": r"reopen\.give_back: .*",
-    "discard: both folders of its rename": r"aside\.set_aside: (discarded|failed/jdoe/MONTH)",
     "C4: both folders of what was put back": r"taking\.(_take_members|gather): (drop/jdoe/again.*|the claim/d)",
 }
 WHY = {
-    r"aside\.set_aside: (the instance's folder|discarded|failed/jdoe/MONTH)": EITHER,
-    r"reopen\.reopen: .*": EITHER,
+    r"reopen\._move: .*": EITHER,
     r"reopen\.(give_back|_give_back_sidecar): (drop/jdoe|failed/jdoe/MONTH)": EITHER,
     r"taking\.(_take_members|gather): drop/jdoe/.*": EITHER,
     r"taking\._move_in: the claim": OTHER,
