@@ -84,7 +84,7 @@ def _upload_and_link(bearer: Bearer, file: FileToAttach, source: int, size: int,
         bearer.save("attaching a file", links[:1])
     except DropboxImportError as error:
         if number is not None and error.kind in REFUSALS:
-            delete(bearer.session, "OriginalFile", number)
+            _remove_unused(bearer, number)
         raise
     if links[1:]:
         saved = omero.model.FileAnnotationI(int(bearer.made[-1].rpartition(":")[2]), False)
@@ -105,6 +105,17 @@ def _is_attached(bearer: Bearer, number: int, file: FileToAttach, sha1: str) -> 
         return bool(bearer.session.ask(queries.ATTACHED[bearer.kind], d=number, ns=file.namespace, h=sha1))
 
 
+def _remove_unused(bearer: Bearer, original: int) -> None:
+    """The upload, unless something else has it attached: the same file is uploaded once for all containers of a group.
+
+    OMERO removes with it what it is attached by.
+    """
+    with calling("looking for an attachment"):
+        used = bool(bearer.session.ask(queries.ATTACHMENTS, f=original))
+    if not used:
+        delete(bearer.session, "OriginalFile", original)
+
+
 def _measure(source: int) -> tuple[str, int]:
     digest, size = hashlib.sha1(usedforsecurity=False), 0
     while block := os.read(source, BLOCK):
@@ -114,10 +125,13 @@ def _measure(source: int) -> tuple[str, int]:
 
 
 def _original(bearer: Bearer, file: FileToAttach, size: int, sha1: str, name: str) -> int:
-    """The row of the file: that of an earlier, unfinished call, or a new one."""
+    """The row of the file: that of an earlier call in the group of the objects, or a new one.
+
+    Nothing can be attached to an object of one group that lies in another one.
+    """
     path = f"{_FOLDER}{name.removeprefix(_FOLDER)}/"
     with calling("looking for an attachment"):
-        rows = bearer.session.ask(queries.UPLOADS, p=path, n=file.name, o=bearer.session.record.owner)
+        rows = bearer.session.ask_here(queries.UPLOADS, p=path, n=file.name, o=bearer.session.record.owner)
     if rows:
         return int(rows[0][0])
     original = omero.model.OriginalFileI()

@@ -155,6 +155,8 @@ ATTACHED: Final = {
 }
 # d (object), h (SHA-1) -> the same, of attachments without a namespace
 ATTACHED_PLAIN: Final = {kind: text.replace("fa.ns=:ns", "fa.ns is null") for kind, text in ATTACHED.items()}
+# f (original file) -> its file annotations
+ATTACHMENTS: Final = "select fa.id from FileAnnotation fa where fa.file.id=:f"
 # p, n, o (login) -> original file
 UPLOADS: Final = "select o.id from OriginalFile o where o.path=:p and o.name=:n and o.details.owner.omeName=:o order by o.id"
 # i (list) -> image, name, description or null

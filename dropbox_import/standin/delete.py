@@ -117,6 +117,12 @@ class Plan:
         if row["file"] is not None:
             self.add(ENTITIES["OriginalFile"], row["file"])
 
+    @behaviour(
+        "read OmeroJava integration/delete/AdditionalDeleteTest.java testOriginalFileAnnotation, ticket 7314: its annotations go too"
+    )
+    def _with_originalfile(self, row_id: int, row: dict[str, Any]) -> None:
+        self._all("Annotation", file=row_id)
+
     def close(self) -> None:
         """Filesets go with their images, all or none (SUMMARY 31)."""
         for image, row in list(self.chosen["Image"].items()):

@@ -140,6 +140,30 @@ def test_an_attachment_that_may_not_be_attached_leaves_no_file(images: Images, w
     assert uploads(images, name) == 0, "a file is left on the server"
 
 
+def test_the_same_file_is_attached_to_containers_of_two_groups(driver: Driver, world: World, tmp_path: Path) -> None:
+    """The second group's got the file of the first one's, which OMERO cannot attach there."""
+    name = f"both-{next(_tags)}.txt"
+    (tmp_path / name).write_text(f"content of {name}")
+    for group in ("ro", "shared"):
+        told = Images(driver, world, tmp_path, group).annotate(on="dataset", attachments=[{"path": str(tmp_path / name), "name": name}])
+        assert (len(told["made"]), told["refused"]) == (1, []), group
+
+
+def test_a_file_that_one_container_refuses_stays_attached_to_the_others(images: Images, world: World, tmp_path: Path) -> None:
+    name = f"kept-{next(_tags)}.txt"
+    (tmp_path / name).write_text(f"content of {name}")
+    file = {"path": str(tmp_path / name), "name": name}
+    assert len(images.annotate(on="dataset", attachments=[file])["made"]) == 1
+    bob = images.driver.open(world.user("bob"), world.group("ro"))
+    theirs = images.driver.do("target", session=bob, target={"dataset": {"name": f"b {next(_tags)}", "create": True}})["dataset"]
+    images.dataset, mine = int(theirs), images.dataset
+    told = images.annotate(on="dataset", attachments=[file])
+    assert [each["what"] for each in told["refused"]] == [f'attachment "{name}"']
+    assert uploads(images, name) == 1
+    images.dataset = mine
+    assert images.annotate(on="dataset", attachments=[file])["made"] == []
+
+
 def test_an_existing_tag_is_found_by_its_name(images: Images) -> None:
     name = f"HeLa {next(_tags)}"
     first = images.annotate(tags=[{"name": name}])["made"]
