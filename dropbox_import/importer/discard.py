@@ -10,7 +10,7 @@ import omero.cmd.graphs
 from dropbox_import.errors import DropboxImportError, OutcomeUnknown, TryLater
 from dropbox_import.importer import queries
 from dropbox_import.importer.connection import ALL_GROUPS
-from dropbox_import.importer.errors import WAITS, calling, with_effect
+from dropbox_import.importer.errors import WAITS, calling, with_effect, without_sessions
 from dropbox_import.importer.fileset import TOKEN_NS
 from dropbox_import.importer.sessions import OwnerSession
 
@@ -61,5 +61,5 @@ def delete(session: OwnerSession, kind: str, number: int, *, keep: str | None = 
         with suppress(Exception):
             handle.close()
     if isinstance(answer, omero.cmd.ERR):
-        said = (answer.parameters or {}).get("message") or answer.name
+        said = without_sessions((answer.parameters or {}).get("message") or answer.name)
         raise TryLater(f"OMERO did not remove {kind.lower()} {number}: {said}", hint="Ask the OMERO administrator.", code="delete-refused")

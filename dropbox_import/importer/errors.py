@@ -154,13 +154,18 @@ TABLE: dict[type[BaseException], Verdict] = {
 }
 
 
+def without_sessions(text: str) -> str:
+    """What the server said, with no session id in it: who has one is its owner until that session ends."""
+    return _SESSION_ID.sub("<session>", text)
+
+
 def words(error: BaseException) -> str:
     """What the server said, in one line of at most 300 characters, with no session id in it."""
     said = getattr(error, "message", None) or getattr(error, "reason", None) or getattr(error, "unknown", None) or ""
     if not said and not isinstance(error, Ice.Exception):
         said = str(error)
     lines = str(said).strip().splitlines()
-    return _SESSION_ID.sub("<session>", lines[0][:300]) if lines else ""
+    return without_sessions(lines[0])[:300] if lines else ""  # in this order: an id that is cut would not be known as one
 
 
 def _everything(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from dropbox_import.errors import DropboxImportError, OutcomeUnknown, TryLater
 from dropbox_import.importer import queries
 from dropbox_import.importer.attempts import Attempt, Teller
 from dropbox_import.importer.connection import patient
-from dropbox_import.importer.errors import WAITS, calling, with_effect
+from dropbox_import.importer.errors import WAITS, calling, with_effect, without_sessions
 from dropbox_import.importer.failures import explain
 from dropbox_import.importer.sessions import OwnerSession
 
@@ -78,7 +78,7 @@ def poll(session: OwnerSession, attempt: Attempt) -> dict[str, Any]:
         return _state("running", step=int(status.currentStep), steps=int(status.steps))
     if isinstance(response, omero.cmd.ERR):
         told = response.parameters or {}
-        message = told.get("message") or told.get("stacktrace") or ""
+        message = without_sessions(told.get("message") or told.get("stacktrace") or "")
         state = _state("error", step=int(status.currentStep), name=response.name, message=message)
         state |= explain(response.name, message)
         return _over(session, attempt, state | {"log": log_text(session, attempt.fileset)})
@@ -104,7 +104,10 @@ def _over(session: OwnerSession, attempt: Attempt, state: dict[str, Any]) -> dic
 
 
 def log_text(session: OwnerSession, fileset: int) -> str:
-    """The end of the server's log of that import; "" if it cannot be had, which is no reason to fail."""
+    """The last whole lines of the server's log of that import; "" if it cannot be had, which is no reason to fail.
+
+    OMERO writes there in which session each call came, and the answer goes where others can read it.
+    """
     try:
         with calling("reading the import log"):
             rows = session.ask(queries.LOG_OF_FILESET, f=fileset)
@@ -115,7 +118,8 @@ def log_text(session: OwnerSession, fileset: int) -> str:
                 store.setFileId(int(rows[0][0]))
                 size = store.size()
                 start = max(0, size - LOG_BYTES)
-                return bytes(store.read(start, int(size - start))).decode("utf-8", "replace")
+                text = bytes(store.read(start, int(size - start))).decode("utf-8", "replace")
+                return without_sessions(text.partition("\n")[2] if start else text)  # half an id would not be known as one
             finally:
                 store.close()
     except DropboxImportError:

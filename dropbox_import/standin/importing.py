@@ -19,8 +19,9 @@ from dropbox_import.standin.house import House
 from dropbox_import.standin.objects import Loader, class_of
 from dropbox_import.standin.permissions import can_link, can_read
 from dropbox_import.standin.schema import ENTITIES
-from dropbox_import.standin.sessions import Session
+from dropbox_import.standin.sessions import Session, java_time
 from dropbox_import.standin.sources import behaviour
+from dropbox_import.standin.store import now_ms
 from dropbox_import.standin.update import Saver
 
 if TYPE_CHECKING:
@@ -114,15 +115,23 @@ class Importing(Handle):
             gone = trouble.no_row("ome.model.core.OriginalFile", self.process.log_id)
             self.fail("update-log-file-size", gone.message, gone.serverStackTrace)
             return
-        self.house.store.update("OriginalFile", self.process.log_id, {"size": self._write_log(len(made))})
+        self._write_log(f"Imported {len(made)} image(s) of fileset {self.process.fileset}.")
         self.step(5)
         self.finish(self._response(made))
 
-    def _write_log(self, count: int) -> int:
-        text = f"Imported {count} image(s) of fileset {self.process.fileset}.\n"
+    def fail(self, name: str, message: str, stack: str, **more: str) -> None:
+        if self.house.store.row("OriginalFile", self.process.log_id) is not None:
+            self._write_log(stack)
+        super().fail(name, message, stack, **more)
+
+    @behaviour("recorded 02 unreadable_files log_file, log_tail: that of a failed import too, and it names the session of each call")
+    def _write_log(self, text: str) -> None:
+        caller, at = self.process.caller, java_time(now_ms()).replace(".", ",")
+        auth = f"Auth:\tuser={caller.user},group={caller.group},event=null(User),sess={self.mine.uuid}"
         with self.process.log_path.open("a", encoding="utf-8") as log:
-            log.write(text)
-        return self.process.log_path.stat().st_size
+            log.write(f"{at} INFO  [    o.s.blitz.repo.ManagedImportRequestI] (1-thread-8) {text}\n")
+            log.write(f"{at} INFO  [         ome.security.basic.EventHandler] (l.Server-6)  {auth}\n")
+        self.house.store.update("OriginalFile", self.process.log_id, {"size": self.process.log_path.stat().st_size})
 
     @behaviour("recorded 01 right_after_verifyUpload, 04 all targets, 17 shared annotations")
     def _commit(self, series: tuple[images.Series, ...]) -> list[tuple[int, int]]:

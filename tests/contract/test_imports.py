@@ -97,6 +97,9 @@ def test_a_file_that_is_no_image_is_told_with_what_the_server_says(driver: Drive
     assert (told["state"], told["name"], told["class"]) == ("error", "error-on-init", "UnreadableImage")
     assert told["message"]
     assert told["hint"]
+    uuid = driver.held(session).record.uuid
+    assert "sess=<session>" in told["log"], "OMERO's log of the import says in which session each call came"
+    assert not [name for name, text in told.items() if uuid in str(text)]
     assert one.confirm()["state"] == "none"
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from dropbox_import.spool import layout
 from dropbox_import.standin import samples
 from tests.integration.input_house import Content, Drop, House, drop, tiff
 
@@ -80,6 +83,8 @@ NO_TIFF = of("no_tiff.tif", b"<html>You are not logged in</html>" * 20)
 NO_IMAGE = drop("no_image.yaml", HELA, {"no_image/notes.txt": b"nothing here", "no_image/list.csv": b"a,b"})
 NAMED = drop("named.yaml", HELA + "files: {include: [named.xyz]}\n", {"named.xyz": b"what is this"})
 PARTLY = drop("partly.yaml", HELA, {"partly/1.tif": tiff, "partly/2.tif": cut, "partly/3.tif": b"", "partly/notes.txt": b"day 3"})
+UNREADABLE = drop("unreadable.yaml", HELA, {"unreadable.oir": b"OLYMPUSRAWFORMAT" * 40})
+PARTLY_READ = drop("partly_read.yaml", HELA, {"partly_read/1.tif": tiff, "partly_read/2.oir": b"OLYMPUSRAWFORMAT" * 50})
 PUT_BACK = of("put_back.tif", cut)
 MENDED = drop("put_back.yaml", HELA, {"put_back.tif": as_told}, wave=2)
 SUFFIXES = ("vsi", "nd", "ids", "oif", "ndpis", "xdce", "xlef", "mrxs")
@@ -144,6 +149,21 @@ def test_the_sound_images_of_a_drop_are_imported_and_the_others_come_back(house:
     text = house.failed(PARTLY, "partly/2.tif", "partly/3.tif", "under done/", files=["partly/2.tif", "partly/3.tif"])
     assert "partly/1.tif" not in text
     assert house.result(PARTLY)["extras"] == ["partly/notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "states"), [pytest.param(UNREADABLE, ["failed"], id="all"), pytest.param(PARTLY_READ, ["done", "failed"], id="a part")]
+)
+def test_of_an_import_that_omero_refuses_no_session_is_named_where_others_can_read(house: House, wrong: Drop, states: list[str]) -> None:
+    """Who has the id of a session that is open is its owner. It stands in OMERO's log of an import, the end of which is journaled."""
+    with closing(sqlite3.connect(f"file:{house.standin.folder / 'omero.db'}?mode=ro", uri=True)) as omero:
+        sessions = [uuid.encode() for (uuid,) in omero.execute('SELECT uuid FROM "Session"')]
+    folders = [house.filed(wrong, state) for state in states]
+    assert "OMERO cannot read the image" in (folders[-1] / layout.REASON).read_text()
+    assert b"sess=<session>" in (folders[0] / layout.JOURNAL).read_bytes(), "the log was not read"
+    for path in [house.log, *(path for folder in folders for path in folder.rglob("*") if path.is_file())]:
+        text = path.read_bytes()
+        assert not [uuid for uuid in sessions if uuid in text], f"{path} names a session"
 
 
 def test_what_was_mended_and_put_back_is_imported(house: House) -> None:

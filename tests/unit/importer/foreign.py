@@ -14,6 +14,6 @@ with warnings.catch_warnings():
     import omero.grid
     import omero.model
 
-    from dropbox_import.importer import errors
+    from dropbox_import.importer import discard, errors
 
-__all__ = ["Glacier2", "Ice", "errors", "omero"]
+__all__ = ["Glacier2", "Ice", "discard", "errors", "omero"]

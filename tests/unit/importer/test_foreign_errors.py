@@ -118,3 +118,8 @@ def test_no_session_id_is_told() -> None:
         raise cause
     assert UUID not in denied.value.sentence
     assert denied.value.__cause__ is None
+
+
+@pytest.mark.parametrize("before", range(264, 301, 6))
+def test_no_session_id_is_told_in_part_where_a_long_text_is_cut(before: int) -> None:
+    assert UUID[:4] not in errors.words(_made(omero.ServerError, message=f"{'x' * before}{UUID}/IHandle"))
