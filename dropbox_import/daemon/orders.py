@@ -24,10 +24,9 @@ from dropbox_import.spool.adopt import adopt, claims_of
 from dropbox_import.spool.aside import set_aside
 from dropbox_import.spool.filing import SPLIT_SUFFIX
 from dropbox_import.spool.identity import Instance
-from dropbox_import.spool.journal import read_newest
 from dropbox_import.spool.layout import Layout, read_marker
 from dropbox_import.spool.reopen import NotVouched, begin_anew, find_filed, give_back, id_of, left_in, reopen, reopened_by, was_reopened
-from dropbox_import.spool.survey import in_omero
+from dropbox_import.spool.survey import omero_of
 
 log = logging.getLogger(__name__)
 
@@ -291,7 +290,7 @@ def _discard(runner: Runner, errand: Errand, drop_id: str) -> Result | None:
         runner.let_go(active)
     filed = find_filed(runner.layout, drop_id)
     for path in (*mine, *(one for one in filed if runner.layout.failed in one.parents)):
-        omero = _omero_of(path)
+        omero = _omero_of(runner, path)
         out_of = "" if path in mine else f" out of {path.parent.relative_to(runner.layout.box).as_posix()}"
         place = set_aside(runner.layout, path, runner.instance.journal_key).relative_to(runner.layout.box).as_posix()
         told.append(Result(drop_id, True, f"it was set aside as {place}{out_of}; nothing was deleted", "", omero))
@@ -300,16 +299,14 @@ def _discard(runner: Runner, errand: Errand, drop_id: str) -> Result | None:
     for path in filed:
         if path.parent == runner.layout.discarded:
             place = path.relative_to(runner.layout.box).as_posix()
-            return Result(drop_id, True, f"it is set aside as {place}", "", _omero_of(path))
+            return Result(drop_id, True, f"it is set aside as {place}", "", _omero_of(runner, path))
     hint = "done/ is yours: move or delete the folder as you like."
     return _not_here(runner, drop_id, filed, hint)
 
 
-def _omero_of(path: Path) -> tuple[str, ...]:
-    try:
-        return in_omero(read_newest(path))
-    except JournalDamaged:
-        return (f"its journal cannot be read: look in OMERO for what was imported under {path.name.rpartition('__')[2]}",)
+def _omero_of(runner: Runner, path: Path) -> tuple[str, ...]:
+    filed = runner.layout.failed in path.parents or not layout.is_id(path.name)
+    return omero_of(path, runner.instance.journal_key if filed else None)
 
 
 # --- adopt -----------------------------------------------------------------------------

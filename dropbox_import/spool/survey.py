@@ -13,11 +13,12 @@ from dropbox_import.model import DROP_ID, DropState, DropSummary
 from dropbox_import.spool import reports
 from dropbox_import.spool.claim import cut_short, without_a_story
 from dropbox_import.spool.fold import Drop, FilesetState, Phase, fold, step
-from dropbox_import.spool.journal import Record, decode, raw_bytes, read_newest, segments
+from dropbox_import.spool.journal import Record, decode, raw_bytes, read_newest, segments, vouched
 from dropbox_import.spool.layout import Layout
 from dropbox_import.spool.words import sentence
 
-_SENSELESS = (KeyError, TypeError, ValueError, AttributeError, IndexError)  # what a line with a right checksum and a wrong shape raises
+# What a line with a right checksum and a wrong shape raises.
+SENSELESS = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError)
 _FOLDER = re.compile(rf"(?:^|__)({DROP_ID.pattern})(?:\.failed)?(?:-\d+)?$")
 
 
@@ -58,6 +59,22 @@ def id_in(name: str) -> str:
     return found[1] if found else ""
 
 
+def omero_of(path: Path, key: bytes | None) -> tuple[str, ...]:
+    """What OMERO has, or may have, of the drop of a claim or, with the `key` that vouches for its journal, of a folder that was filed.
+
+    There its user could write: who did that does not decide what an administrator is told here. Raises OSError.
+    """
+    try:
+        records = read_newest(path)
+        if key is None or (vouched(records, key) and id_in(Path(str(records[-1].data["to"])).name) == id_in(path.name)):
+            return in_omero(records)
+        why = "its journal is not as this installation left it"
+    except (JournalDamaged, *SENSELESS):
+        why = "its journal cannot be read"
+    known = f"{id_in(path.name)}, or under the submission that its sidecar names"
+    return (f"{why}, so it cannot be relied on: look in OMERO for what was imported under {known}",)
+
+
 def in_omero(records: Iterable[Record]) -> tuple[str, ...]:
     """What OMERO has, or may have, of a drop, as far as its journal knows: one sentence each; () = nothing."""
     drop = fold("", records)
@@ -91,7 +108,7 @@ def _of_fileset(state: FilesetState) -> str:
 def _tell(record: Record, path: Path, names: Mapping[str, str]) -> dict[str, Any]:
     try:
         says = sentence(record)
-    except _SENSELESS:
+    except SENSELESS:
         says = record.kind
     if len(names) > 1 and record.key in names:
         says = f"{says} ({names[record.key]})"
@@ -107,7 +124,7 @@ def _first_files(records: Iterable[Record]) -> dict[str, str]:
     for record in records:
         if record.kind != "inspected":
             continue
-        with contextlib.suppress(*_SENSELESS):
+        with contextlib.suppress(*SENSELESS):
             names |= {one["key"]: one["files"][0]["path"] for one in record.data.get("filesets", []) if one.get("files")}
     return names
 
@@ -150,7 +167,7 @@ def _records(path: Path) -> tuple[tuple[Record, ...], str]:
         drop = fold(path.name, found)
         two = path.name.endswith(".failed") or path.with_name(f"{path.name}.failed").is_dir()
         return found, cut_short(path, drop) if two else ""
-    except _SENSELESS:
+    except SENSELESS:
         return (), "its journal makes no sense: somebody has changed it"
     except JournalDamaged as error:
         return (), str(error)
@@ -200,7 +217,7 @@ def _as_far_as_it_goes(name: str, records: Iterable[Record]) -> Drop:
     for record in records:
         try:
             drop = step(drop, record)
-        except _SENSELESS:
+        except SENSELESS:
             break
     return drop
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from dropbox_import.daemon.order_files import BAD, FOLDER, answer_to, give, take
 from dropbox_import.daemon.orders import AdminOrder, OrderAnswer
 from dropbox_import.disk import observe
 from dropbox_import.errors import ConfigError, ServerUnavailable
+from dropbox_import.model import FileFacts, FilesetPlan, Inspection
+from dropbox_import.plain import to_plain
 from tests.support.office import ONE, Office
 
 
@@ -154,6 +157,67 @@ def test_a_damaged_drop_can_be_set_aside(office: Office) -> None:
     assert result.ok
     assert "cannot be read" in result.omero[0]
     assert office.lab.claims() == []
+
+
+def forge(journal: Path, *records: dict[str, object]) -> None:
+    """Records in the place of the journal's last one, each with its right check sum."""
+    lines = journal.read_bytes().splitlines(keepends=True)
+    last = json.loads(lines.pop())
+    del last["c"]
+    for place, record in enumerate(records):
+        body = json.dumps({**last, "n": last["n"] + place, **record}, separators=(",", ":"))
+        lines.append(f'{body[:-1]},"c":"{zlib.crc32(body.encode()):08x}"}}\n'.encode())
+    journal.write_bytes(b"".join(lines))
+
+
+NONSENSE = {
+    "data that are no mapping": {"d": [1]},
+    "a voucher that is not ASCII": {"d": {"mac": "é"}},
+    "a place that no name has": {"d": {"to": "\ud800", "mac": "0"}},
+    "a kind that is no word": {"r": 7},
+    "a number that is none": {"a": {}},
+    "a fileset that was never there": {"r": "imported", "k": "x", "d": {"images": 7}},
+    "data of senseless shape": {"r": "inspected", "d": {"filesets": 7}},
+}
+
+
+@pytest.mark.parametrize("do", ["retry", "discard"])
+@pytest.mark.parametrize("forged", NONSENSE.values(), ids=NONSENSE)
+def test_nonsense_in_the_journal_of_a_failed_folder_ends_no_order(office: Office, do: str, forged: dict[str, object]) -> None:
+    """Its user may write there. Each order was answered with an internal error."""
+    drop_id = office.fail_one()
+    forge(office.filed("failed") / "journal.jsonl", forged)
+    result = office.order(do, drop_id, seconds=12)
+    assert result.ok, result
+    assert office.lab.claims() == []
+    if do == "discard":
+        assert "cannot be relied on" in result.omero[0] and drop_id in result.omero[0]
+        assert office.lab.filed("failed") == []
+
+
+def test_what_a_user_wrote_into_a_journal_is_not_told_as_what_omero_has(office: Office) -> None:
+    drop_id = office.fail_one()
+    journal = office.filed("failed") / "journal.jsonl"
+    plan = to_plain(Inspection((FilesetPlan("k", (FileFacts("delete_them.tif", 1, 1),)),)))
+    told = {"fileset": 666, "images": [{"id": 6660, "name": "x"}]}
+    filed = json.loads(journal.read_bytes().splitlines()[-1])["d"]
+    forge(journal, {"r": "inspected", "d": plan}, {"r": "imported", "k": "k", "d": told}, {"d": filed})
+    for _ in range(2):
+        result = office.order("discard", drop_id)
+        assert result.ok
+        (line,) = result.omero
+        assert "666" not in line and "not as this installation left it" in line and f"imported under {drop_id}" in line
+
+
+def test_a_copy_of_a_journal_tells_nothing_of_another_drop(office: Office) -> None:
+    office.lab.drop("two.yaml", ONE + "files: {include: ['*.tif']}\n", {"bad.tif": b"a", "good.tif": b"b"})
+    office.lab.turns()
+    kept = (office.filed("done") / "journal.jsonl").read_bytes()
+    office.filed("failed").rename(office.lab.box.parent / "away")
+    drop_id = office.fail_one()
+    (office.filed("failed") / "journal.jsonl").write_bytes(kept)
+    (line,) = office.order("discard", drop_id).omero
+    assert "cannot be relied on" in line
 
 
 def test_what_is_done_is_not_discarded(office: Office) -> None:

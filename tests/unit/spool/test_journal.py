@@ -189,3 +189,20 @@ def test_only_the_holder_of_the_key_vouches_for_a_filed_journal() -> None:
     assert not vouched((*records[:1], filed[2]), b"key")
     assert not vouched((*filed[:2], replace(filed[2], data={**filed[2].data, "to": "done/x"})), b"key")
     assert not vouched((*filed, Record("claimed", number=4)), b"key")
+
+
+@pytest.mark.parametrize("said", [{"mac": "é"}, {"mac": "\ud800"}, {"mac": ["0"]}, {"to": "\ud800", "mac": "0"}, {}])
+def test_nonsense_in_the_place_of_a_voucher_vouches_for_nothing(said: dict[str, object]) -> None:
+    assert not vouched((Record("claimed", number=1), Record("file", said, number=2)), b"key")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"v": "1"}, {"n": "1"}, {"n": 1.0}, {"e": None}, {"a": [1]}, {"r": 5}, {"k": {}}, {"t": 7}, {"d": [1]}, {"d": None}], ids=str
+)
+def test_a_line_of_a_senseless_shape_is_no_record_whatever_its_check_sum(wrong: dict[str, object]) -> None:
+    body = json.dumps({"v": 1, "e": 1, "n": 1, "t": "now", "r": "file", "k": "k", "a": 1, "d": {}} | wrong, separators=(",", ":"))
+    line = f'{body[:-1]},"c":"{zlib.crc32(body.encode()):08x}"}}'.encode()
+    with pytest.raises(ValueError, match="no record"):
+        decode(line)
+    with pytest.raises(JournalDamaged):
+        read(line + b"\n")
