@@ -130,6 +130,22 @@ def why_failed(state: FilesetState) -> dict[str, Any]:
     return {"code": "poison", "sentence": sentence, "hint": "Ask the administrator to look at the log of the service for this drop."}
 
 
+def left_out(drop: Drop) -> list[Record]:
+    """For people: what is not put on project and dataset when a drop ends as a whole of which some is imported already."""
+    request = drop.candidate.request if drop.candidate else None
+    if request is None or not drop.good:
+        return []
+    told = []
+    for kind in drop.open_containers:
+        what = ["key-values"] if any(one.on == kind for one in request.key_values) else []
+        what += [f'attachment "{one.file.rpartition("/")[2]}"' for one in request.attachments if one.on == kind]
+        ref = getattr(request.target, kind)
+        name = f'"{ref.name}"' if ref.id is None else f"{ref.id}"
+        told.append(f"{', '.join(what)} on the {kind} {name}")
+    why = "not put there, because the rest of the drop could not be imported; that is done when the rest is tried again and imported"
+    return [Record("attention", {"text": f"{'; '.join(told)}: {why}"})] if told else []
+
+
 def failure_data(error: DropboxImportError) -> dict[str, Any]:
     return {
         "class": type(error).__name__,

@@ -11,7 +11,7 @@ import logging
 from dropbox_import.daemon.active import Active
 from dropbox_import.daemon.commands import Order
 from dropbox_import.daemon.outage import EVERYBODY
-from dropbox_import.daemon.outcomes import failure_data, records_of
+from dropbox_import.daemon.outcomes import failure_data, left_out, records_of
 from dropbox_import.daemon.shared import Shared
 from dropbox_import.errors import ConfigError, DropboxImportError, OutcomeUnknown, Rejected, TryLater
 from dropbox_import.spool.fold import Phase
@@ -304,7 +304,7 @@ class Replies:
         if claim.drop.good and lacking and all(state.settled or state.imported is not None for state in states):
             claim.append(*lacking)
         elif all(state.settled or state.clean for state in states):
-            claim.append(Record("failed", failure_data(error)))
+            claim.append(*left_out(claim.drop), Record("failed", failure_data(error)))
         else:
             self._later(active, step, error, False)
 

@@ -188,13 +188,14 @@ class Drop:
 
     @property
     def open_containers(self) -> tuple[str, ...]:
-        """The kinds of container on which annotations are asked for and not made yet."""
+        """The kinds of container on which annotations are asked for and not made yet; also while the drop has no target any more."""
         request = self.candidate.request if self.candidate else None
         if request is None:
             return ()
         asked = {one.on for one in request.key_values} | {one.on for one in request.attachments}
         kinds = ("dataset", "project")
-        return tuple(kind for kind in kinds if kind in asked and (self.target or {}).get(kind) and kind not in self.containers)
+        there = [kind for kind in kinds if (getattr(request.target, kind) if self.target is None else self.target.get(kind))]
+        return tuple(kind for kind in there if kind in asked and kind not in self.containers)
 
     @property
     def good(self) -> tuple[FilesetState, ...]:

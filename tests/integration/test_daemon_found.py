@@ -13,6 +13,7 @@ from dropbox_import.daemon.replies import Replies
 from dropbox_import.disk import observe
 from dropbox_import.errors import DropboxImportError, Rejected, ServerUnavailable, TargetUnusable
 from tests.support.lab import Lab
+from tests.support.office import Office
 from tests.support.scripted_commands import Commands
 from tests.support.scripted_server import NEVER, Server, Stored
 
@@ -301,14 +302,19 @@ def test_a_file_server_that_loses_the_end_of_a_journal_under_a_daemon_that_lives
     lab.check(1)
 
 
-def goes_wrong(monkeypatch: pytest.MonkeyPatch, told: str, times: int, refuse: dict[str, DropboxImportError] | None = None) -> list[int]:
-    """So many imports end with an error of that class; from the first on OMERO refuses this. Returns the filesets that were started."""
+def goes_wrong(
+    monkeypatch: pytest.MonkeyPatch, told: str, times: int, refuse: dict[str, DropboxImportError] | None = None, good: int = 0
+) -> list[int]:
+    """So many imports, after some `good` ones, end with an error of that class; from the first on OMERO refuses this.
+
+    Returns the filesets that were started.
+    """
     plan, started = Server._plan, []
 
     def planned(self: Server, one: Stored) -> None:
         started.append(one.number)
         plan(self, one)
-        if len(started) <= times:
+        if good < len(started) <= good + times:
             one.half_at, one.full_at, one.images = NEVER, NEVER, 0
             one.answer = {"state": "error", "class": told, "code": "wrong", "sentence": "it went wrong", "hint": ""}
             self.refuse.update(refuse or {})
@@ -388,6 +394,38 @@ def test_a_dataset_that_is_deleted_with_what_was_being_imported_into_it(
     lab.turns()
     lab.check(len(members) if again else 0)
     assert len(lab.filed("done" if again else "failed")) == 1
+
+
+ON_PROJECT = """\
+target: {project: {id: 7}, dataset: HeLa}
+files: {include: ['*.tif']}
+key_values: [{on: project, pairs: {Grant: X-1}}]
+attachments: [{on: project, file: protocol.pdf}]
+"""
+
+
+def test_what_a_drop_that_ends_as_a_whole_does_not_put_on_its_project_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dataset was deleted between the imports of its two filesets; the first one is done, and nobody said what is missing of it."""
+    goes_wrong(monkeypatch, "TargetUnusable", 1, {"resolve": GONE}, good=1)
+    target = Commands._target
+    monkeypatch.setattr(Commands, "_target", lambda self, *args, **named: target(self, *args, **named) | {"project": 7, "dataset": 151})
+    office = Office(tmp_path)
+    lab = office.lab
+    office.start()
+    lab.drop("a.yaml", ON_PROJECT, {"a.tif": b"a", "b.tif": b"b", "protocol.pdf": b"wash twice"})
+    lab.turns()
+    assert not [one for one in lab.server.made if one.startswith("project:")]
+    missing = 'key-values, attachment "protocol.pdf" on the project 7: not put there'
+    assert missing in (office.filed("done") / "ATTENTION.txt").read_text()
+    assert missing in (office.filed("done") / "result.yaml").read_text()
+    messages = [path.read_text() for path in lab.box.glob("inprogress/*/outbox/*.json")]
+    assert ["on the project 7: not put there" in text for text in messages] == [True, True], "to its user, and to administrators"
+    # It says that this is done when the rest is imported.
+    lab.server.refuse.clear()
+    assert office.order("retry", office.filed("failed").name.rpartition("__")[2], seconds=12).ok
+    assert lab.filed("failed") == []
+    assert sorted(one for one in lab.server.made if one.startswith("project:")) == ["project:7 <- attachments", "project:7 <- key_values"]
+    assert not lab.server.broken and len(lab.server.complete()) == 2
 
 
 @pytest.mark.parametrize(("times", "ends_in", "tried"), [(1, "done", 2), (2, "done", 3), (9, "failed", 3)])

@@ -284,6 +284,9 @@ def test_annotations_of_containers_come_after_all_images_and_before_filing() -> 
     records = [intent, *READY[1:], IMPORTED, Record("annotated", {}, "k")]
     assert do(records) == {Step(Do.ANNOTATE, group="dataset")}
     assert do([*records, Record("annotated", {"on": "dataset"})]) == {Step(Do.MESSAGES)}
+    lost = [*records, Record("unresolve")]
+    assert do(lost) == {Step(Do.RESOLVE, number=9)}, "left out in silence while there is no target"
+    assert do([*lost, Record("annotated", {"on": "dataset"})]) == {Step(Do.MESSAGES)}
 
 
 def test_a_drop_of_two_outcomes_is_split_before_it_is_filed() -> None:
