@@ -69,14 +69,17 @@ def _attach(bearer: Bearer, file: FileToAttach, source: int) -> None:
 
 def _upload_and_link(bearer: Bearer, file: FileToAttach, source: int, size: int, sha1: str) -> None:
     name = bearer.marker_of("file", [sha1, file.namespace, file.name])
-    targets = bearer.without_marker(name)
-    if bearer.kind != "Image":
-        targets = [number for number in targets if not _is_attached(bearer, number, file, sha1)]
+    targets = _without(bearer, file, sha1, name)
     if not targets:
         return
     annotation, number = _known(bearer, name), None
     if annotation is None:
         number = _upload(bearer, file, source, size, sha1, name)
+        # Another daemon's importer, or one of another owner, may have attached it in the minutes of the upload.
+        targets = _without(bearer, file, sha1, name)
+        if not targets:
+            _remove_unused(bearer, number)
+            return
         annotation = _annotation(file, number, name)
     links = [bearer.link(each, annotation) for each in targets]
     try:
@@ -89,6 +92,12 @@ def _upload_and_link(bearer: Bearer, file: FileToAttach, source: int, size: int,
     if links[1:]:
         saved = omero.model.FileAnnotationI(int(bearer.made[-1].rpartition(":")[2]), False)
         bearer.save("attaching a file", [bearer.link(each, saved) for each in targets[1:]])
+
+
+def _without(bearer: Bearer, file: FileToAttach, sha1: str, name: str) -> list[int]:
+    """The objects that do not have it yet."""
+    found = bearer.without_marker(name)
+    return found if bearer.kind == "Image" else [number for number in found if not _is_attached(bearer, number, file, sha1)]
 
 
 def _known(bearer: Bearer, name: str) -> Any | None:

@@ -164,6 +164,32 @@ def test_a_file_that_one_container_refuses_stays_attached_to_the_others(images: 
     assert images.annotate(on="dataset", attachments=[file])["made"] == []
 
 
+@pytest.mark.parametrize("who", ["alice", "bob"])
+def test_a_file_that_somebody_else_attached_during_the_upload_is_attached_once(
+    driver: Driver, successor: Driver, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    """Two daemons, or two owners, looked before their uploads of minutes, and both attached it after them."""
+    images = Images(driver, world, tmp_path, "shared")
+    name = f"twice-{next(_tags)}.txt"
+    (tmp_path / name).write_text(f"content of {name}")
+    file = {"path": str(tmp_path / name), "name": name}
+    other = successor.open(world.user(who), world.group("shared"))
+    upload = attachments._upload
+
+    def meanwhile(*given: Any) -> int:
+        number = upload(*given)
+        monkeypatch.setattr(attachments, "_upload", upload)
+        container = {"on": "dataset", "objects": [{"id": images.dataset}]}
+        assert len(successor.do("annotate", session=other, marker="another drop", **container, attachments=[file])["made"]) == 1
+        return number
+
+    monkeypatch.setattr(attachments, "_upload", meanwhile)
+    assert images.annotate(on="dataset", attachments=[file]) == {"made": [], "refused": []}
+    asked = "select fa.id from DatasetAnnotationLink l, FileAnnotation fa where l.child.id=fa.id and l.parent.id=:d and fa.file.name=:n"
+    assert len(images.rows(asked, d=images.dataset, n=name)) == 1
+    assert uploads(images, name) == 1, "a file is left on the server"
+
+
 def test_an_existing_tag_is_found_by_its_name(images: Images) -> None:
     name = f"HeLa {next(_tags)}"
     first = images.annotate(tags=[{"name": name}])["made"]
