@@ -12,6 +12,7 @@ from typing import Any, Literal, cast, get_args
 
 from dropbox_import import errors
 from dropbox_import.errors import DropboxImportError, Mistake, OutcomeUnknown, by_class_name
+from dropbox_import.logs import redact
 from dropbox_import.plain import from_plain, to_plain
 
 PROTOCOL = 1
@@ -187,7 +188,7 @@ def _effect(error: BaseException) -> Effect:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0][:500]
+    return redact((str(error).splitlines() or [""])[0])[:500]
 
 
 def _line(values: dict[str, Any]) -> bytes:

@@ -164,6 +164,11 @@ def test_a_bug_tells_its_kind_but_no_traceback() -> None:
     assert by_class_name("Bug") is DropboxImportError
 
 
+def test_a_bug_tells_no_secret_of_omero() -> None:
+    """What it says is shown by `status`, and not only logged."""
+    assert failure(1, KeyError("ba19f26b-93ef-4913-a294-f74ba6ff529a")).sentence == "KeyError: '<session>'"
+
+
 def test_running_out_of_memory_is_told_apart() -> None:
     assert failure(1, MemoryError()).code == "out-of-memory"
 
