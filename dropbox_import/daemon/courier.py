@@ -352,15 +352,16 @@ class Courier:
         if one.tries == 1:
             log.warning("a letter waits: %s", why, extra={**about, "step": "notify-waits"})
         with contextlib.suppress(OSError):
-            if letter.why != why:
+            # Before a look at the reason: servers put a time or an id into it, so that it is another one each time.
+            if now - one.began >= _LEAST_TIME and self._is_old(letter.failed):
+                self._outbox.lay_aside(letter.id)
+                del self._letters[letter.id]
+                log.error("a letter by %s is given up: %s", letter.route.channel, why, extra={**about, "step": "notify-dead"})
+            elif letter.why != why:
                 failed = letter.failed or self._clock.now().isoformat(timespec="seconds")
                 one.letter = replace(letter, failed=failed, why=why)
                 if not self._outbox.note(one.letter):
                     del self._letters[letter.id]
-            elif now - one.began >= _LEAST_TIME and self._is_old(letter.failed):
-                self._outbox.lay_aside(letter.id)
-                del self._letters[letter.id]
-                log.error("a letter by %s is given up: %s", letter.route.channel, why, extra={**about, "step": "notify-dead"})
 
     def _remove(self, name: str) -> None:
         """It has been sent. What cannot be removed now is removed later, and not sent again by us."""

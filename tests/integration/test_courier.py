@@ -13,7 +13,7 @@ import pytest
 from dropbox_import.daemon.channels import AT_ONCE
 from dropbox_import.daemon.courier import Courier
 from dropbox_import.daemon.post import Post
-from dropbox_import.errors import ServerUnavailable
+from dropbox_import.errors import ServerUnavailable, TryLater
 from dropbox_import.notify.message import Event, Message
 from dropbox_import.notify.outbox import Kept, Outbox, write_message
 from dropbox_import.settings.model import BoxNotify, Channel, Listener, Mail, Notify, Quiet
@@ -184,6 +184,29 @@ def test_what_cannot_be_sent_for_days_is_laid_aside_and_listed(desk: Desk) -> No
     assert desk.courier.counts()["dead"] == 1
     desk.mail.refuses = set()
     desk.outbox.take_up(desk.outbox.names()[2][0])
+    desk.passes(60)
+    assert desk.subjects() == [("jdoe@example.org", 1)]
+
+
+def test_a_letter_whose_refusal_has_other_words_each_time_is_given_up_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers put a time or an id into them. It was tried for ever, and its recipient heard of nothing any more."""
+    usual = desk.mail.do
+
+    def refuses(command: Command) -> Reply:
+        reply = usual(command)
+        if reply.error is None:
+            return reply
+        return Reply(command, None, TryLater(f"451 Greylisted for {desk.mail.tries} seconds", code="refused"), "none", 1)
+
+    monkeypatch.setattr(desk.mail, "do", refuses)
+    desk.mail.refuses = {"jdoe@example.org"}
+    desk.tell()
+    desk.passes(4 * 86400, 600)
+    assert desk.outbox.names()[2] == []
+    desk.passes(2 * 86400, 600)
+    assert [len(found) for found in desk.outbox.names()] == [0, 0, 1]
+    desk.mail.refuses = set()
+    desk.tell()
     desk.passes(60)
     assert desk.subjects() == [("jdoe@example.org", 1)]
 
