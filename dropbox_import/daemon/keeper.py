@@ -15,6 +15,7 @@ _SESSION_IDLE = 90.0
 _FORGET = 3600.0
 _LOOK_AGAIN = 60.0
 _SESSION_BEAT = 120.0  # OMERO ends a session of ours after 10 idle minutes
+_AT_ONCE = 8  # ends that are under way: a heap of them must not stand before the drops
 
 
 class SessionKeeper:
@@ -41,10 +42,10 @@ class SessionKeeper:
             self._end(session)
         self._shared.book.forget_ended(self._needed(), _FORGET)
 
-    def _most_to_end(self) -> int | None:
-        """None: all. While OMERO is down one is the try whether it still is, where no drop is at work that would find out."""
+    def _most_to_end(self) -> int:
+        """While OMERO is down one is the try whether it still is, where no drop is at work that would find out."""
         if not self._shared.outage.down:
-            return None
+            return max(0, _AT_ONCE - self._shared.book.ending())
         return int(not any(runner.busy() for runner in self._runners) and self._shared.outage.may_ask())
 
     def end_all(self) -> None:

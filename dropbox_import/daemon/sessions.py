@@ -27,7 +27,7 @@ _RESERVED = 300.0
 class Session:
     """`state`: held, joinable, ending, ended or unknown (only its number is known here).
 
-    `since`: when it came into that state, or was used last (monotonic seconds).
+    `since`: when it came into that state, or was used last (monotonic seconds). `ours`: it was opened in this life of the daemon.
     """
 
     number: int
@@ -38,6 +38,7 @@ class Session:
     default: bool = False
     since: float = 0.0
     retired: bool = False
+    ours: bool = False
 
 
 class SessionBook:
@@ -115,7 +116,11 @@ class SessionBook:
             return any(session == number and held[0] not in besides for held, (session, _) in self._held.items())
 
     def idle(self, needed: frozenset[int], seconds: float, *, joinable: bool) -> tuple[Session, ...]:
-        """Sessions that nobody needs any more: held ones unused for `seconds`, and (once all claims are known) `joinable` ones."""
+        """Sessions that nobody needs any more: held ones unused for `seconds`, and those that no worker has.
+
+        `joinable`: all claims are known. Until then those of an earlier daemon do not count: what has not been read may count on them,
+        and on one of this life only what was read in it can.
+        """
         now = self._clock.monotonic()
         with self._lock:
             busy = {session for session, _ in self._held.values()} | needed
@@ -123,7 +128,7 @@ class SessionBook:
                 one
                 for one in self._sessions.values()
                 if one.number not in busy
-                and ((one.state == "held" and now - one.since > seconds) or (joinable and one.state == "joinable"))
+                and ((one.state == "held" and now - one.since > seconds) or (one.state == "joinable" and (joinable or one.ours)))
             )
 
     def ending(self) -> int:
@@ -178,7 +183,7 @@ class SessionBook:
             self.version += 1
 
     def opened(self, number: int, owner: str, group: str, worker: int, *, default: bool) -> None:
-        self._put(Session(number, owner, group, "held", worker, default, self._clock.monotonic()))
+        self._put(Session(number, owner, group, "held", worker, default, self._clock.monotonic(), ours=True))
 
     def touch(self, number: int) -> None:
         with self._lock:

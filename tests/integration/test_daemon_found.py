@@ -164,6 +164,51 @@ def test_a_session_whose_worker_was_ended_for_idleness_is_ended_in_omero_too(tmp
     assert lab.server.sessions[session].closed
 
 
+def test_a_box_that_is_away_since_the_start_keeps_no_session_from_its_end(tmp_path: Path) -> None:
+    """It may count on sessions of an earlier daemon. Those of this one, whose worker was ended for idleness, waited for it too."""
+    lab = Lab(tmp_path, boxes=2, queued=True)
+    earlier = lab.server.open("jdoe").number
+    record = lab.daemons[0].identity().sessions / f"{earlier}.json"
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text('{"owner": "jdoe", "group": "lab"}')
+    lab.boxes[1].rename(tmp_path / "away")
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    lab.start()
+    rng = random.Random(5)
+    while not lab.filed("done"):
+        lab.step(rng)
+    (session,) = lab.server.sessions.keys() - {earlier}
+    lab.workers.retire()
+    lab.clock.forward(100)
+    lab.end_sessions()
+    assert lab.server.sessions[session].closed
+    assert [path.stem for path in record.parent.glob("*.json")] == [str(earlier)]
+    assert not lab.server.sessions[earlier].closed, "what lies in that box may still count on it"
+    (tmp_path / "away").rename(lab.boxes[1])
+    assert lab.calm(rng)
+    lab.check(1)
+    assert list(record.parent.glob("*.json")) == []
+
+
+def test_a_heap_of_sessions_to_end_does_not_stand_before_the_drops(tmp_path: Path) -> None:
+    """They were all put into the importer's queue at once."""
+    lab = Lab(tmp_path, queued=True)
+    folder = lab.daemons[0].identity().sessions
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(40):
+        session = lab.server.open(f"user{number}").number
+        (folder / f"{session}.json").write_text(f'{{"owner": "user{number}", "group": "lab"}}')
+    runner = lab.start()
+    rng = random.Random(6)
+    while not runner.loaded:
+        runner.turn(0)
+    for _ in range(5):
+        lab.keeper.tend()
+        assert 0 < len(lab.workers.flights) < 10
+    assert lab.calm(rng)
+    assert all(one.closed for one in lab.server.sessions.values())
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 def test_a_disk_error_at_any_effect_is_waited_out(tmp_path: Path, number: int) -> None:
     """Also where a record is written between the steps: the drop was held until the daemon was started anew."""

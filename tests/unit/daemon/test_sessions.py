@@ -52,6 +52,20 @@ def test_a_dead_worker_leaves_its_sessions_to_be_joined_and_holds_nothing(book: 
     assert book.worker_of(7) is None
 
 
+def test_what_has_not_been_read_can_count_on_no_session_of_this_life(tmp_path: Path, book: SessionBook) -> None:
+    """Neither a lost worker nor a lost connection makes it one of an earlier daemon; being joined does not make that one of ours."""
+    book.opened(7, "ann", "lab", 1, default=True)
+    book.worker_gone(1)
+    book.join(7, 2, [], frozenset())
+    book.lost(7, 2)
+    (tmp_path / "41.json").write_text('{"owner": "ann", "group": "lab", "uuid": "secret"}')
+    book.look_again()
+    book.join(41, 2, [], frozenset())
+    book.lost(41, 2)
+    assert [one.number for one in book.idle(frozenset(), 0, joinable=False)] == [7]
+    assert book.idle(frozenset({7}), 0, joinable=False) == ()
+
+
 def test_a_joined_session_takes_no_new_work_and_holds_only_what_is_wanted(book: SessionBook) -> None:
     attempts = [{"drop": "d", "key": key, "attempt": 1, "fileset": 5, "phase": "begun"} for key in ("k", "old")]
     book.join(7, 2, attempts, frozenset({("d", "k", 1)}))
