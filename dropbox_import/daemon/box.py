@@ -15,6 +15,7 @@ from dropbox_import.clock import Clock
 from dropbox_import.daemon.active import Active
 from dropbox_import.daemon.begun import Begun, name_of
 from dropbox_import.daemon.commands import Order
+from dropbox_import.daemon.heartbeat import Heartbeat
 from dropbox_import.daemon.orders import AdminOrder, Errand, OrderAnswer, carry_out
 from dropbox_import.daemon.peers import Peers
 from dropbox_import.daemon.pipeline import Pipeline
@@ -27,7 +28,6 @@ from dropbox_import.disk.facts import is_there
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.disk.volumes import free_bytes
 from dropbox_import.errors import ClaimTaken, DropboxImportError, JournalDamaged, Rejected, ShareUnavailable, TryLater
-from dropbox_import.heartbeat import sign_of_life
 from dropbox_import.intake import Intake
 from dropbox_import.model import Candidate, Waiting
 from dropbox_import.settings import Box
@@ -41,7 +41,6 @@ from dropbox_import.workers.replies import Reply
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS = 10.0
 _LONGEST_SLEEP, _SHARE_PAUSE = 5.0, 30.0
 _CLAIMING = 0.5  # seconds at a stretch
 _SCAN_SHARE = 9  # a scan takes at most a tenth of the time: after one comes nine times its length without, but
@@ -58,6 +57,7 @@ class BoxRunner:
         self._clock = shared.clock
         self._intake = Intake(box, shared.clock)
         self.peers = Peers(self.layout, shared.instance, shared.clock)
+        self.heartbeat = Heartbeat(box.path, self.peers, shared)
         self._pipeline = Pipeline(shared, self._post)
         self._inbox: queue.SimpleQueue[tuple[Active, Step, Order, Reply] | Errand | str | bool] = queue.SimpleQueue()
         self._errands: list[Errand] = []
@@ -73,8 +73,8 @@ class BoxRunner:
         self.low = False  # less than min_free is free on its volume
         self.turning_since: float | None = None  # when the thread began what it is at, by the clock; None: it waits for something to happen
         self._stop = threading.Event()
-        self._next_beat = self._next_scan = self._scan_pause = 0.0
-        self.scans = self._beat = 0
+        self._next_scan = self._scan_pause = 0.0
+        self.scans = 0
         self.loaded = False  # every claim of this box has been read since the start
         shared.boxes.append(self)
 
@@ -179,14 +179,14 @@ class BoxRunner:
         self._here = None
         self._errands = [one for one in self._errands if self._gone() is not None or not carry_out(self, one)]
         now = self._clock.monotonic()
-        if now >= self._next_beat:
+        if now >= self.heartbeat.due:
             self._heartbeat(now)
         if now >= max(self._next_scan, self._scan_pause) and not self._trouble_of_share():
             self._next_scan = now + self.box.scan_interval
             self._scan()
             ended = self._clock.monotonic()
             self._scan_pause = ended + min(_SCAN_SHARE * (ended - now), _LONGEST_SCAN_PAUSE)
-            if ended >= self._next_beat:  # a slow share: others may take us for silent, and it may be gone
+            if ended >= self.heartbeat.due:  # a slow share: others may take us for silent, and it may be gone
                 self._here = None
                 self._heartbeat(ended)
         if (self._ready or self._unread.names or len(self.claims)) and self._gone() is not None:
@@ -206,7 +206,7 @@ class BoxRunner:
     def pause(self) -> float:
         """Seconds until something is due by itself."""
         now = self._clock.monotonic()
-        due = [max(self._next_scan, self._scan_pause), self._next_beat, now + _LONGEST_SLEEP]
+        due = [max(self._next_scan, self._scan_pause), self.heartbeat.due, now + _LONGEST_SLEEP]
         if self._here is None or self._here[0] is None:  # else nothing is done but to look whether the box is back
             if self._ready or self._unread.names:
                 return 0.0
@@ -297,18 +297,14 @@ class BoxRunner:
         self._trouble = None
 
     def _heartbeat(self, now: float, *, accepting: bool = True) -> None:
-        self._next_beat = now + HEARTBEAT_SECONDS
-        self._beat += 1
-        willing = accepting and not self._shared.draining.is_set()
+        self.heartbeat.begins(now)
+        if self._gone() not in (None, self.peers.doubt):  # the doubt ends by looking on
+            return
         try:
-            if self._gone() not in (None, self.peers.doubt):  # the doubt ends by looking on
-                return
-            self.peers.beat(sign_of_life(self._shared.instance.name, HEARTBEAT_SECONDS, self._beat, accepting=willing))
+            self.heartbeat.beat(accepting=accepting)
             self._here = (None,)
         except ShareUnavailable as error:
             self._here = (error,)
-        except OSError as error:
-            log.debug("no heartbeat can be written: %s", error, extra={"step": "heartbeat"})
 
     def _scan(self) -> None:
         try:

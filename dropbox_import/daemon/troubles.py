@@ -66,6 +66,12 @@ class Observed(Protocol):
     def judged(self, instance: str) -> bool: ...
 
 
+class Sign(Protocol):
+    """Of our own life."""
+
+    trouble: DropboxImportError | None
+
+
 class Runner(Protocol):
     """What is read of a box, from another thread."""
 
@@ -76,6 +82,9 @@ class Runner(Protocol):
 
     @property
     def peers(self) -> Observed: ...
+
+    @property
+    def heartbeat(self) -> Sign: ...
 
     @property
     def problem(self) -> DropboxImportError | None: ...
@@ -165,6 +174,9 @@ def of_box(runner: Runner) -> Iterator[Trouble]:
     if trouble is not None:
         yield Trouble(f"box:{path}", trouble.sentence, trouble.hint)
         return
+    if (lifeless := runner.heartbeat.trouble) is not None:
+        sentence = f"{lifeless.sentence}; so `submit` and other instances take this daemon for dead, although it works"
+        yield Trouble(f"beat:{path}", sentence, lifeless.hint)
     for drop, why in runner.held() or ():
         yield Trouble(f"held:{path}:{drop}", f"the drop {drop} is held: {why}", _HELD_HINT.format(drop=drop), 0.0, drop)
     for name, notice in list(runner.peers.silent.items()):

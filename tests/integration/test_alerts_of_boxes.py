@@ -123,6 +123,36 @@ def test_a_box_that_cannot_be_scanned_is_one_alert_and_still_shows_life(tmp_path
     assert house.told() == ONCE
 
 
+def test_a_sign_of_life_that_cannot_be_written_is_one_alert_and_the_work_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """For days `submit` refused and other instances named `adopt`, against a daemon that worked; nobody was told why."""
+    house = Watched(tmp_path)
+    house.passes(20)
+
+    def observer(when: str, what: str, path: Path) -> None:
+        if when == "before" and ".heartbeat-" in path.name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    observe.set_observer(observer)
+    try:
+        house.passes(60)
+        assert house.open() == []
+        house.lab.drop("a.yaml", ONE, {"a.tif": b"image"})
+        house.passes(200)
+        (told,) = house.open()
+        assert "writing the sign of life" in told
+        assert "Permission denied" in told
+        assert len([one for one in caplog.messages if "sign of life" in one]) == 1
+        assert [path.parent.parent.parent.name for path in house.lab.filed("done")] == ["done"]
+        house.start()
+        house.passes(200)
+    finally:
+        observe.set_observer(None)
+    assert house.told() == {"alert-begins": 1}
+    house.passes(120)
+    assert house.told() == ONCE
+    house.lab.check(1)
+
+
 def test_each_drop_that_may_not_be_taken_is_one_alert(tmp_path: Path) -> None:
     house = Watched(tmp_path)
     for name in ("a", "b"):

@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 
 from dropbox_import.cli import main
-from dropbox_import.daemon import box, keeper, replies, service, troubles
+from dropbox_import.daemon import heartbeat, keeper, replies, service, troubles
 from dropbox_import.settings import Settings
 from dropbox_import.spool import steps
 from dropbox_import.spool.journal import Journal, Record
@@ -89,7 +89,7 @@ if __name__ == "__main__":
         steps.SETTLE_SECONDS = 2.0
         replies._MOST_WATCHED = 6
     if seconds := os.environ.get("BEAT"):
-        box.HEARTBEAT_SECONDS = float(seconds)
+        heartbeat.HEARTBEAT_SECONDS = float(seconds)
     if seconds := os.environ.get("HUNG_AFTER"):
         troubles.AFTER = float(seconds)
     if sys.platform != "win32":

@@ -40,9 +40,14 @@ class FakeBox:
     damaged: list[tuple[str, str]] | None = field(default_factory=list)
     long_looked: bool = False
     silent: dict[str, str] = field(default_factory=dict)
+    trouble: DropboxImportError | None = None
 
     @property
     def peers(self) -> FakeBox:
+        return self
+
+    @property
+    def heartbeat(self) -> FakeBox:
         return self
 
     def unclaimed(self) -> tuple[Waiting, ...]:
