@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Hashable
 from pathlib import Path
 
 from dropbox_import.disk.facts import open_below
+from dropbox_import.disk.names import shown
 from dropbox_import.errors import Rejected
+
+_log = logging.getLogger(__name__)
 
 AT_ONCE = 64_000_000  # bytes; a smaller file is read within the scan
 _BLOCK = 1 << 20
@@ -60,7 +64,11 @@ class Sums:
         """One file at a time: a disk reads one faster than two."""
         if self._reading is None:
             self._reading = path, mark
-            threading.Thread(target=self._read, args=(path, mark), name="checksum", daemon=True).start()
+            try:
+                threading.Thread(target=self._read, args=(path, mark), name="checksum", daemon=True).start()
+            except RuntimeError as trouble:  # the system gives no more threads; the next scan tries again
+                _log.warning("The checksum of %s cannot be computed yet: %s", shown(path), trouble)
+                self._reading = None
 
     def _read(self, path: str, mark: Hashable) -> None:
         found: str | OSError | Rejected

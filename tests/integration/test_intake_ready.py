@@ -183,6 +183,26 @@ def test_scans_go_on_while_the_checksum_of_a_large_file_is_computed(desk: Desk, 
     assert len(desk.after().ready) == 1
 
 
+def test_a_checksum_for_which_the_system_gives_no_thread_is_computed_later(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counted as being computed from then on, and so did every large file of that user, until a restart."""
+
+    def none_left(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(sums, "AT_ONCE", 4)
+    desk.save("cells.tif", b"54321")
+    desk.save("cells.yaml", T + f"files: {{expect: {{sha256: {{cells.tif: {hashlib.sha256(b'54321').hexdigest()}}}}}}}\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        desk.after()
+        assert "is being computed" in desk.reason(desk.after())
+        assert not desk.intake.busy
+    desk.after()
+    while desk.intake.busy:
+        time.sleep(0.01)
+    assert len(desk.after().ready) == 1
+
+
 def test_a_size_that_does_not_fit_is_waited_for(desk: Desk) -> None:
     image = desk.save("cells.tif", b"123")
     desk.save("cells.yaml", T + "files: {expect: {size: {cells.tif: 5}}}\n")
