@@ -374,9 +374,9 @@ class BoxRunner:
         now, name = self._clock.monotonic(), name_of(candidate)
         if self._pipeline.put_back.get(name, 0.0) > now or name in self._begun:
             return
-        if not is_there(self.layout.drop / name):
-            return  # another daemon was quicker; without this look a claim would be made and removed for each of its drops
         try:
+            if not is_there(self.layout.drop / name):
+                return  # another daemon was quicker; without this look a claim would be made and removed for each of its drops
             if free_bytes(self.box.path) < self.box.min_free:
                 return  # the scan tells it
             claim = taking.take(self.layout, self._shared.instance.name, candidate, self._clock)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dropbox_import.daemon import box
 from dropbox_import.daemon.replies import Replies
 from dropbox_import.disk import observe
 from dropbox_import.errors import DropboxImportError, Rejected, ServerUnavailable, TargetUnusable
@@ -268,6 +270,34 @@ def test_a_claim_that_is_taken_over_while_the_disk_is_in_trouble_is_given_up_and
         assert lab.runner is not None
         lab.runner.turn(0)
     assert lab.runner.busy() == 0
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_one_users_folder_that_cannot_be_looked_at_when_a_drop_is_taken_is_no_bug_of_the_box(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The whole box slept for five seconds for each ready drop of that user."""
+    lab = Lab(tmp_path, users=("jdoe", "asmith"))
+    looked = box.is_there
+
+    def refused(path: Path) -> bool:
+        if path.parent.name == "jdoe":
+            raise OSError(number, os.strerror(number), str(path))
+        return looked(path)
+
+    for user in ("jdoe", "asmith"):
+        lab.drop(f"{user}.yaml", SIDECAR, {f"{user}.tif": user.encode()}, user)
+    runner = lab.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(box, "is_there", refused)
+        lab.turns(30)
+        assert [path.parent.parent.name for path in lab.filed("done")] == ["asmith"]
+        ((name, why),) = [(one.sidecar, one.reason) for one in runner.unclaimed()]
+        assert name == "jdoe.yaml"
+        assert os.strerror(number) in why
+    lab.clock.forward(700)
+    lab.turns()
+    lab.check(2)
 
 
 def test_that_omero_is_back_is_found_out_when_no_drop_asks_for_it_any_more(tmp_path: Path) -> None:
