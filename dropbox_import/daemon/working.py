@@ -18,6 +18,7 @@ from dropbox_import.daemon.parked import ParkedClaims, parked, sessions_of
 from dropbox_import.daemon.pipeline import Pipeline
 from dropbox_import.daemon.sessions import Held
 from dropbox_import.daemon.shared import BoxView, Shared
+from dropbox_import.disk.trouble import as_ours
 from dropbox_import.errors import ClaimTaken, DropboxImportError, JournalDamaged
 from dropbox_import.model import Candidate
 from dropbox_import.spool import claim as claims
@@ -313,8 +314,10 @@ class WorkingSet:
             self.unreadable[name] = error
             self._leave_submission(name)
         except OSError as error:
-            log.debug("the claim cannot be read now: %s", error, extra={"drop": name})
-            self.parked.add(replace(one, due=now + _UNREADABLE), now)
+            why = as_ours(error, f"reading the journal of {name}")
+            if one.why is None or one.why.sentence != why.sentence:
+                log.warning("%s waits: %s", name, why.sentence, extra={"drop": name, "step": "read"})
+            self.parked.add(replace(one, due=now + _UNREADABLE, why=why), now)
         else:
             active = Active(claim, one.memory or Memory(), moved=now)
             self.active[name] = active

@@ -10,10 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from dropbox_import.clock import Clock
+from dropbox_import.daemon import working
 from dropbox_import.daemon.alerts import OUTBOX, Alerts, read_alerts
 from dropbox_import.daemon.troubles import Watch
 from dropbox_import.disk import observe
 from dropbox_import.errors import AccessDenied, DiskFull, DropboxImportError, ServerUnavailable
+from dropbox_import.spool import claim as claims
+from dropbox_import.spool.claim import Claim
+from dropbox_import.spool.layout import Layout
 from tests.support.lab import Lab
 from tests.support.office import ONE
 
@@ -175,6 +180,36 @@ def test_each_drop_that_may_not_be_taken_is_one_alert(tmp_path: Path) -> None:
     assert all("Permission denied" in told for told in house.open())
     house.passes(200)
     assert house.told() == {"alert-begins": 2, "alert-ends": 2}
+    house.lab.check(2)
+
+
+def test_a_parked_drop_whose_journal_may_not_be_read_is_one_alert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was tried every half a minute for ever, and neither `status` nor anybody else said why."""
+    monkeypatch.setattr(working, "AT_WORK", 1)
+    house = Watched(tmp_path)
+    runner = house.lab.runners[0]
+    house.lab.server.refuse["open_session"] = ServerUnavailable("OMERO cannot be reached", code="unreachable")
+    for name in ("a", "b"):
+        house.lab.drop(f"{name}.yaml", ONE, {f"{name}.tif": name.encode()})
+    house.passes(20)
+    (parked,) = runner.claims.parked.names()
+    load = claims.load
+
+    def denied(box: Layout, path: Path, clock: Clock) -> Claim:
+        if path.name == parked:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path / "journal.jsonl"))
+        return load(box, path, clock)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "load", denied)
+        house.lab.server.refuse.clear()
+        house.passes(400)
+        ((name, why),) = runner.waits()
+        assert (name, why.kind) == (parked, AccessDenied.code)
+        (told,) = house.open()
+        assert f"{parked} waits: reading the journal" in told
+    house.passes(200)
+    assert house.told() == ONCE
     house.lab.check(2)
 
 
