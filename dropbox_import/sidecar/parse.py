@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -42,9 +42,21 @@ def parse_sidecar(data: bytes, file: str, *, defaults: Mapping[str, Any] | None 
         root = merged if isinstance(merged, strict_yaml.Mapping) else root
     body, extra = _split(root)
     checked, mistakes = check(SHAPE, body, SidecarFile)
-    if checked is None:
+    mistakes = mistakes if checked is None else list(_on_nothing(body, checked))
+    if checked is None or mistakes:
         raise invalid(file, mistakes)
     return replace(_request(checked), extra=extra, notices=document.notices)
+
+
+def _on_nothing(body: strict_yaml.Mapping, side: SidecarFile) -> Iterator[Mistake]:
+    """What goes on a project or dataset that the target does not name. What a box's defaults put there goes where there is one."""
+    for key, parts in (("key_values", side.key_values), ("attachments", side.attachments)):
+        nodes = body.get(key)
+        places = nodes.items if isinstance(nodes, strict_yaml.Sequence) else ()
+        for part, node in zip(parts, places, strict=True):
+            if part.on != "image" and getattr(side.target, part.on) is None and node.mark.file != DEFAULTS_NAME:
+                hint = "write on: image" if side.target.dataset is None else "write on: dataset, or name project and dataset in target"
+                yield node.mark.mistake(f"{key}: on: {part.on}, and the target names no {part.on}", hint)
 
 
 def check_defaults(node: Node) -> list[Mistake]:

@@ -33,6 +33,8 @@ ONE_MISTAKE: list[tuple[str, str, int, int, str, str]] = [
     ("not yet: screen", "target: {dataset: a, screen: x}", 1, 22, "target.screen: not supported yet", ""),
     ("not yet: screen by string", "target: Screen:id:5", 1, 9, "Screen: as a target is not supported yet", "dataset"),
     ("not yet: on well", T + "key_values: [{on: well, pairs: {a: b}}]", 2, 19, "well is not supported yet", "image"),
+    ("on no project", T + "key_values: [{on: project, pairs: {a: b}}]", 2, 14, "the target names no project", "on: dataset"),
+    ("on no dataset", "target: none\nattachments: [{file: a, on: dataset}]", 2, 15, "the target names no dataset", "on: image"),
     ("no target", "owner: x", 1, 1, "target: is missing", "target: {dataset: HeLa}"),
     ("empty target", "target:", 1, 8, "target: has no value", "target: none"),
     ("target without a kind", "target: HeLa", 1, 9, "whether this is a dataset", 'target: {dataset: "HeLa"}'),

@@ -160,6 +160,11 @@ def test_defaults_of_the_box_lie_under_the_sidecar() -> None:
     assert request.extra == {"x-site": "a"}
 
 
+def test_what_the_defaults_put_on_a_project_goes_where_there_is_one() -> None:
+    defaults = {"key_values": [{"on": "project", "pairs": {"site": "A"}}]}
+    assert parse_sidecar(b"target: {dataset: D}", "c.yaml", defaults=defaults).key_values[0].on == "project"
+
+
 def test_a_target_by_id_replaces_what_the_defaults_say_of_another() -> None:
     defaults = {"target": {"project": "P", "dataset": {"name": "D", "create": True}}}
     for text in (b"target: {dataset: 151}", b"target: {dataset: {id: 151}}"):
