@@ -79,6 +79,11 @@ def as_tag(value: object) -> object:
     return value
 
 
+def as_attachment(value: object) -> object:
+    """The file alone is enough."""
+    return {"file": value} if isinstance(value, str) and not is_empty(value) else value
+
+
 def as_description(value: object) -> object:
     return value if isinstance(value, dict) else {"text": as_text(value)}
 

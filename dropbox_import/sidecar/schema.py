@@ -23,6 +23,7 @@ from dropbox_import.sidecar.fields import (
     TargetName,
     as_description,
     as_pair,
+    as_attachment,
     as_pairs,
     as_tag,
     few_addresses,
@@ -158,7 +159,9 @@ class SidecarFile(Part):
     key_values: list[KeyValuesPart] = Field([], description="Groups of key-value pairs.")
     comments: list[Comment] = Field([], description="Comments on the images.")
     rating: Annotated[Whole, AfterValidator(between(1, 5))] | None = Field(None, description="1 to 5 stars.")
-    attachments: list[AttachmentPart] = Field([], description="Files to attach.")
+    attachments: list[Annotated[AttachmentPart, BeforeValidator(as_attachment, json_schema_input_type=AttachmentPart | str)]] = Field(
+        [], description="Files to attach."
+    )
     end: YesNo = Field(False, description="Last key of a complete sidecar, where the administrator asks for it.")
 
 

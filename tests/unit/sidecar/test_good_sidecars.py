@@ -160,6 +160,11 @@ def test_defaults_of_the_box_lie_under_the_sidecar() -> None:
     assert request.extra == {"x-site": "a"}
 
 
+def test_an_attachment_may_be_its_file_alone() -> None:
+    request = parse_sidecar(b"target: none\nattachments: [plan.pdf, {file: raw/a.txt}]", "c.yaml")
+    assert [(one.file, one.on) for one in request.attachments] == [("plan.pdf", "image"), ("raw/a.txt", "image")]
+
+
 def test_what_the_defaults_put_on_a_project_goes_where_there_is_one() -> None:
     defaults = {"key_values": [{"on": "project", "pairs": {"site": "A"}}]}
     assert parse_sidecar(b"target: {dataset: D}", "c.yaml", defaults=defaults).key_values[0].on == "project"
