@@ -130,6 +130,29 @@ def test_uploads_that_an_importer_died_with_run_alone_afterwards(tmp_path: Path)
     lab.check(2, sidecar_copies=1)
 
 
+def test_uploads_that_must_run_alone_do_not_wait_for_the_backlog_of_their_owner(tmp_path: Path) -> None:
+    """A fresh upload of the same owner took each slot that became free, so that never all were."""
+    lab = Lab(tmp_path, queued=True)
+    for number in range(60):
+        lab.drop(f"{number}.yaml", SIDECAR, {f"{number}.tif": b"%d" % number})
+    runner = lab.start()
+    rng = random.Random(1)
+    suspects: set[str] = set()
+    for _ in range(20_000):
+        lab.step(rng)
+        sends = {one.command.drop for one in lab.workers.flights if one.command.do == "send"}
+        if not suspects and len(sends) == 4:
+            suspects = sends
+            lab.workers.die(AllBegun(), "importer")
+        if suspects and not suspects & set(runner.claims.active):
+            break
+    assert len(suspects) == 4
+    assert not suspects & set(lab.claims())
+    assert len(lab.claims()) > 30, "they waited for all the others"
+    assert lab.calm(rng)
+    lab.check(60)
+
+
 def test_a_session_is_joined_by_one_drop_for_all(tmp_path: Path) -> None:
     """Two joins at once would give the importer two views of one session, of which the later one overwrites the other's records."""
     lab = Lab(tmp_path, queued=True)

@@ -90,3 +90,38 @@ def test_a_suspect_is_named_only_when_it_can_be_alone() -> None:
     slots.give_back(("first1", "k"))
     assert slots.offers(EVERYBODY) == (frozenset("a"), False)
     assert slots.take(("a", "k"), "ann", 10, alone=True)
+
+
+def test_nobody_behind_a_suspect_is_named_until_it_had_its_turn() -> None:
+    """Or boxes would wake each other in vain, or be quicker than the box of the suspect."""
+    slots = full(2)
+    assert not slots.take(("a", "k"), "ann", 10)
+    assert not slots.take(("b", "k"), "ann", 10, alone=True)
+    assert not slots.take(("c", "k"), "bob", 10)
+    slots.give_back(("first0", "k"))
+    assert slots.offers(EVERYBODY) == (frozenset("c"), False), "bob has sent less"
+    assert slots.take(("c", "k"), "bob", 30)
+    slots.give_back(("first1", "k"))
+    assert slots.offers(EVERYBODY) == (frozenset(), False)
+    slots.give_back(("c", "k"))
+    assert slots.offers({"a"}) == (frozenset(), True), "the suspect is another box's"
+    assert slots.offers({"b"}) == (frozenset("b"), False)
+    assert slots.offers({"a"}) == (frozenset(), False)
+    assert not slots.take(("a", "k"), "ann", 10)
+    assert slots.take(("b", "k"), "ann", 10, alone=True)
+    slots.give_back(("b", "k"))
+    assert slots.offers({"a"}) == (frozenset("a"), False)
+
+
+def test_a_suspect_that_was_named_and_does_not_ask_again_keeps_others_waiting_only_for_a_moment() -> None:
+    clock = HandClock()
+    slots = Slots(2, clock)
+    assert slots.take(("first", "k"), "ann", 10)
+    assert not slots.take(("b", "k"), "ann", 10, alone=True)
+    slots.give_back(("first", "k"))
+    assert slots.offers(EVERYBODY) == (frozenset("b"), False)
+    clock.forward(FRESH / 2)
+    assert not slots.take(("c", "k"), "ann", 10)
+    clock.forward(FRESH / 2)
+    assert slots.offers(EVERYBODY) == (frozenset("c"), False)
+    assert slots.take(("c", "k"), "ann", 10)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropbox_import.daemon.slots import FRESH, Slots
+from dropbox_import.daemon.slots import FRESH, LONGEST, Slots
 from tests.support.clocks import HandClock
 
 GB = 1_000_000_000
@@ -58,7 +58,73 @@ def test_a_suspect_runs_alone() -> None:
     assert slots.take(("c", "0"), "ann", 1)
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["take", "sent", "back", "forget"])), max_size=60), st.integers(1, 4))
+def test_a_suspect_is_next_although_its_own_owner_has_more_to_send() -> None:
+    """It waited until the whole backlog of its owner was through: with a microscope that never rests, for ever."""
+    slots = Slots(2, HandClock())
+    assert slots.take(("a", "0"), "ann", 1)
+    assert slots.take(("a", "1"), "ann", 1)
+    assert not slots.take(("a", "2"), "ann", 1)
+    assert not slots.take(("b", "0"), "ann", 1, alone=True)
+    slots.give_back(("a", "0"))
+    slots.sent(("a", "1"))
+    assert not slots.take(("a", "2"), "ann", 1), "slots are free, but not all of them would ever be"
+    slots.give_back(("a", "1"))
+    assert not slots.take(("a", "2"), "ann", 1)
+    assert slots.take(("b", "0"), "ann", 1, alone=True)
+    slots.give_back(("b", "0"))
+    assert slots.take(("a", "2"), "ann", 1)
+
+
+def test_suspects_one_after_the_other_do_not_starve_anothers_files() -> None:
+    slots = Slots(2, HandClock())
+    assert slots.take(("a", "0"), "ann", 1)
+    for number in range(1, 5):
+        assert not slots.take(("a", str(number)), "ann", 1, alone=True)
+    assert not slots.take(("b", "0"), "bob", 1, alone=True)
+    slots.give_back(("a", "0"))
+    order = []
+    for _ in range(5):
+        asking = [(("a", str(number)), "ann", True) for number in range(1, 5)] + [(("b", "0"), "bob", False)]
+        (taken,) = [work for work, owner, alone in asking if work not in order and slots.take(work, owner, 1, alone=alone)]
+        order.append(taken)
+        slots.give_back(taken)
+    assert order.index(("b", "0")) <= 1
+
+
+def test_a_suspect_that_has_gone_away_keeps_nobody_waiting() -> None:
+    clock = HandClock()
+    slots = Slots(2, clock)
+    assert slots.take(("a", "0"), "ann", 1)
+    assert not slots.take(("b", "0"), "ann", 1, alone=True)
+    assert not slots.take(("a", "1"), "ann", 1)
+    slots.forget("b")
+    assert slots.take(("a", "1"), "ann", 1), "it is held, or parked"
+    slots.give_back(("a", "1"))
+    assert not slots.take(("b", "0"), "ann", 1, alone=True)
+    clock.forward(FRESH + 1)
+    assert slots.take(("a", "2"), "ann", 1), "its box hangs, or its step waits for something else"
+
+
+def test_an_upload_that_never_ends_keeps_others_waiting_for_a_suspect_only_for_a_while() -> None:
+    clock = HandClock()
+    slots = Slots(3, clock)
+    assert slots.take(("away", "0"), "ann", 1)
+    assert slots.take(("c", "0"), "bob", 10)
+    slots.give_back(("c", "0"))
+    clock.forward(LONGEST - 1)
+    assert not slots.take(("b", "0"), "ann", 1, alone=True)
+    assert not slots.take(("a", "0"), "ann", 1)
+    assert not slots.take(("c", "1"), "bob", 10)
+    clock.forward(1)
+    assert slots.take(("a", "0"), "ann", 1)
+    assert slots.take(("c", "1"), "bob", 10)
+    for work in (("a", "0"), ("c", "1"), ("away", "0")):
+        slots.give_back(work)
+    assert not slots.take(("a", "1"), "ann", 1), "now the suspect can be alone"
+    assert slots.take(("b", "0"), "ann", 1, alone=True)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["take", "alone", "sent", "back", "forget"])), max_size=60), st.integers(1, 4))
 def test_whatever_happens_the_limits_hold_and_in_the_end_all_is_free(moves: list[tuple[int, str]], uploads: int) -> None:
     clock = HandClock()
     slots = Slots(uploads, clock)
@@ -66,7 +132,8 @@ def test_whatever_happens_the_limits_hold_and_in_the_end_all_is_free(moves: list
     holding: set[tuple[str, str]] = set()
     for number, move in moves:
         work = (f"d{number}", "k")
-        if move == "take" and slots.take(work, f"owner{number % 2}", number) and work not in holding:
+        asks = move in ("take", "alone")
+        if asks and slots.take(work, f"owner{number % 2}", number, alone=move == "alone") and work not in holding:
             uploading.add(work)
             holding.add(work)
         elif move == "sent":
