@@ -68,7 +68,6 @@ class BoxRunner:
         self._waiting: tuple[Waiting, ...] = ()
         self._notices: tuple[str, ...] = ()
         self._trouble: DropboxImportError | None = None
-        self._not_taken: dict[str, Waiting] = {}
         self._begun = Begun()
         self.low = False  # less than min_free is free on its volume
         self.turning_since: float | None = None  # when the thread began what it is at, by the clock; None: it waits for something to happen
@@ -114,7 +113,7 @@ class BoxRunner:
 
     def unclaimed(self) -> tuple[Waiting, ...]:
         """What lies in drop/ and is not taken, each with the reason."""
-        return (*self._waiting, *list(self._not_taken.values()))
+        return (*self._waiting, *self._pipeline.put_back.waiting())
 
     def waits(self) -> list[tuple[str, DropboxImportError]]:
         """The claims that cannot go on now, each with the reason."""
@@ -138,9 +137,8 @@ class BoxRunner:
 
     def moving(self) -> bool:
         """Whether a claim is to go on by itself within moments: a poll, a look after a lost connection."""
-        return (
-            self.claims.moving() or self._intake.busy or bool(self._ready or self._unread.names or self._errands) or not self._inbox.empty()
-        )
+        at_hand = self._ready or self._unread.names or self._errands or not self._inbox.empty()
+        return self.claims.moving() or self._intake.busy or bool(at_hand)
 
     def busy(self) -> int:
         return len(self.claims) + len(self._unread.names)
@@ -332,7 +330,7 @@ class BoxRunner:
         self._notices = (*found.notices, *low, *others)
         self._ready = deque(by_turns(found.ready))
         self._begun.scanned(names := {name_of(one) for one in found.ready})
-        self._not_taken = {name: why for name, why in self._not_taken.items() if name in names}
+        self._pipeline.put_back.scanned(names, found.waiting)
 
     def _claim_some(self) -> None:
         """Take what is ready, for a moment: with hundreds of drops, the answers to the first ones must not wait for the last one."""
@@ -371,8 +369,8 @@ class BoxRunner:
         self.loaded = self.loaded or not (self._unread or not self.scans)
 
     def _claim(self, candidate: Candidate) -> None:
-        now, name = self._clock.monotonic(), name_of(candidate)
-        if self._pipeline.put_back.get(name, 0.0) > now or name in self._begun:
+        name = name_of(candidate)
+        if self._pipeline.put_back.holds(name) or name in self._begun:
             return
         try:
             if not is_there(self.layout.drop / name):
@@ -387,10 +385,9 @@ class BoxRunner:
             return  # it left the folder or was changed since the scan; what was begun of the claim is removed at the next one
         except (OSError, Rejected) as error:
             trouble = error if isinstance(error, Rejected) else as_ours(error, f"taking {candidate.sidecar.path}")
-            self._pipeline.put_back[name] = now + self._shared.settings.retry.delays[0]
-            self._not_taken[name] = Waiting(candidate.user, name.partition("/")[2], trouble.sentence, now, trouble.kind)
+            self._pipeline.put_back.cannot(candidate, trouble, self._shared.settings.retry.delays[0])
             log.warning("%s waits: %s", candidate.sidecar.path, trouble.sentence, extra={"owner": candidate.owner, "step": "claim"})
             return
-        self._not_taken.pop(name, None)
+        self._pipeline.put_back.begun(name)
         self._begun.add(claim)
         self.claims.begin(claim)

@@ -15,6 +15,7 @@ from dropbox_import.daemon import endings
 from dropbox_import.daemon.active import Active
 from dropbox_import.daemon.commands import Order, order_for
 from dropbox_import.daemon.outcomes import why_failed
+from dropbox_import.daemon.put_back import PutBack
 from dropbox_import.daemon.replies import Replies
 from dropbox_import.daemon.shared import Happening, Shared
 from dropbox_import.disk import files
@@ -38,7 +39,6 @@ _BUG = DropboxImportError("an internal error stopped this drop; the log has its 
 _ALONE = frozenset(
     {Do.REMOVE_CLAIM, Do.GATHER, Do.RELEASE, Do.LOSE, Do.UNRESOLVE, Do.FAIL, Do.MESSAGES, Do.SPLIT, Do.FILE}
 )  # what no worker is needed for
-_RELEASED_PAUSE = 30.0  # seconds before a drop that was put back is taken again
 
 
 class Pipeline:
@@ -49,9 +49,7 @@ class Pipeline:
         self._post = post
         self._replies = Replies(shared)
         self._commands = 0
-        # A claim that is released takes its journal with it, so these are counted in memory: a restart is a fresh try.
-        self._releases: dict[str, int] = {}
-        self.put_back: dict[str, float] = {}  # sidecars that were released, and until when they are left alone
+        self.put_back = PutBack(shared.backoff, shared.clock)
 
     # --- what may be done now ---------------------------------------------------------
 
@@ -157,7 +155,10 @@ class Pipeline:
                 self._leave(active, "removed")
             case Do.GATHER:
                 taking.gather(claim)
-                self._tell(active, "claimed", claim.drop.candidate.sidecar.path if claim.drop.candidate else "")
+                candidate = claim.drop.candidate
+                if candidate is not None and claim.drop.claimed:
+                    self.put_back.taken(candidate)
+                self._tell(active, "claimed", candidate.sidecar.path if candidate else "")
             case Do.RELEASE:
                 self._release(active)
             case Do.LOSE:
@@ -180,11 +181,8 @@ class Pipeline:
     def _release(self, active: Active) -> None:
         drop = active.claim.drop
         assert drop.candidate is not None and drop.release is not None
-        name = f"{drop.candidate.folder}/{drop.candidate.sidecar.path}"
-        self._releases[name] = self._releases.get(name, 0) + 1
-        often = self._releases[name] >= MOST_TRIES
-        self.put_back[name] = self._shared.backoff.due(99) if often else self._shared.clock.monotonic() + _RELEASED_PAUSE
         if taking.release(active.claim):
+            self.put_back.again(drop.candidate, drop.release.sentence)
             self._leave(active, "released")
 
     def _messages(self, active: Active) -> None:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from dropbox_import.daemon.troubles import Watch
 from dropbox_import.disk import observe
 from dropbox_import.errors import AccessDenied, DiskFull, DropboxImportError, ServerUnavailable
 from dropbox_import.spool import claim as claims
+from dropbox_import.spool import taking
 from dropbox_import.spool.claim import Claim
 from dropbox_import.spool.layout import Layout
 from tests.support.lab import Lab
@@ -26,8 +28,8 @@ COMMANDS = ("open_session", "resolve", "look_up", "begin", "send", "commit", "po
 
 
 class Watched:
-    def __init__(self, folder: Path, *, min_free: int = 0) -> None:
-        self.lab = Lab(folder, min_free=min_free)
+    def __init__(self, folder: Path, *, min_free: int = 0, delays: Sequence[float] = (5.0,)) -> None:
+        self.lab = Lab(folder, min_free=min_free, delays=delays)
         self.state = self.lab.settings.state_dir
         self.start()
 
@@ -228,3 +230,27 @@ def test_a_file_that_stays_open_is_told_after_an_hour(tmp_path: Path) -> None:
     house.passes(120)
     assert house.told() == ONCE
     house.lab.check(1)
+
+
+def test_a_drop_that_changes_whenever_it_is_taken_is_told_after_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lay there without a word: neither the status nor a message said that it waited."""
+    house = Watched(tmp_path, delays=(600.0,))
+    house.lab.drop("a.yaml", ONE, {"a.tif": b"image"})
+    take, home = taking.take, house.lab.layout.drop / "jdoe"
+
+    def edited(*args: object) -> object:
+        claim = take(*args)  # type: ignore[arg-type]
+        with (home / "a.yaml").open("a") as sidecar:
+            sidecar.write("# one more line\n")
+        return claim
+
+    with monkeypatch.context() as patch:
+        patch.setattr(taking, "take", edited)
+        house.passes(3500)
+        assert house.open() == []
+        house.passes(300)
+        (told,) = house.open()
+        assert "jdoe/a.yaml waits for long: a.yaml was changed while it was being taken, so it was put back" in told
+    house.passes(700)
+    assert house.told() == ONCE
+    assert len(house.lab.filed("done")) == 1

@@ -21,6 +21,7 @@ from tests.support.lab import Lab
 from tests.support.scripted_commands import Commands
 
 SIDECAR = "target: {dataset: HeLa}\n"
+LATER = [(2, "30 s"), (3, "60 min")]
 
 
 @pytest.fixture
@@ -125,6 +126,42 @@ def test_a_sidecar_that_changes_while_it_is_taken_is_put_back(lab: Lab, monkeypa
     lab.turns()
     assert len(lab.filed("done")) == 1
     assert json.loads((lab.filed("done")[0] / "request.json").read_text())["rating"] == 5
+
+
+def test_a_drop_that_changes_whenever_it_is_taken_says_why_it_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waited for an hour without a word, and so did each other drop of its name until the next start."""
+    lab = Lab(tmp_path, delays=(3600.0,))
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"a"})
+    take, taken, last = taking.take, list[int](), 10
+
+    def edited(*args: object) -> object:
+        claim = take(*args)  # type: ignore[arg-type]
+        taken.append(len(taken))
+        if len(taken) <= last:
+            (lab.layout.drop / "jdoe/a.yaml").write_text(f"{SIDECAR}# {len(taken)}\n")
+        return claim
+
+    monkeypatch.setattr(taking, "take", edited)
+    runner = lab.start()
+    seen = dict[str, float]()
+    for _ in range(200):
+        runner.turn(0)
+        lab.clock.forward(1.0)
+        seen |= {one.reason: one.since for one in runner.unclaimed() if "put back" in one.reason}
+    told = "a.yaml was changed while it was being taken, so it was put back"
+    assert list(seen) == [f"{told}; it is taken again after 30 s", *(f"{told} {n} times; it is taken again after {p}" for n, p in LATER)]
+    assert len(set(seen.values())) == 1, "since when is the first time"
+    assert runner.waiting() == 1
+    last = 0
+    lab.clock.forward(3600)
+    while (lab.layout.drop / "jdoe/a.yaml").exists():
+        runner.turn(0)
+        lab.clock.forward(1.0)
+    last = 5
+    lab.drop("a.yaml", SIDECAR, {"a.tif": b"another"})
+    lab.turns(100)
+    assert runner.waiting() == 0
+    assert len(lab.filed("done")) == 2, "another drop of that name has not been put back so often"
 
 
 def test_a_name_that_is_taken_meanwhile_is_not_overwritten(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -222,9 +222,12 @@ def test_a_folder_that_became_a_link_in_the_moment_of_its_rename_is_put_back(
         rename(source, target, **more)
 
     monkeypatch.setattr(files, "rename", raced)
-    lab.start()
-    lab.turns(60)
+    runner = lab.start()
+    lab.turns(20)  # then it is taken again, and refused
     assert lab.claims() == []
+    (waits,) = runner.unclaimed()
+    assert waits.reason.endswith(", so it was put back; it is taken again after 30 s")
+    assert "., so" not in waits.reason
     assert (home / "run").is_symlink()
     assert (home / "run.yaml").read_text() == SIDECAR
     assert unharmed(hidden)
