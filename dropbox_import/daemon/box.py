@@ -255,6 +255,9 @@ class BoxRunner:
         self._unread.read(name)
         self._next_scan = self._scan_pause = 0.0
 
+    def ask_omero(self) -> None:
+        self._shared.outage.hasten()
+
     def alive(self, instance: str) -> bool | None:
         return self.peers.alive(instance)
 

@@ -109,6 +109,10 @@ class Runner(Protocol):
         """Scan soon, and read the claim of that name even if it could not be read before."""
         ...
 
+    def ask_omero(self) -> None:
+        """Ask OMERO now whether it can be used again, if it could not."""
+        ...
+
     def alive(self, instance: str) -> bool | None:
         """Whether another instance gives signs of life in this box; None: not known yet."""
         ...
@@ -175,6 +179,7 @@ def _try_now(runner: Runner, active: Active, drop_id: str) -> Result:
     """A claim that is driven: one that is held is read again, one that waits is tried at once."""
     if active.held is None:
         active.waits.clear()
+        runner.ask_omero()
         return Result(drop_id, True, "it is at work; what it waits for is tried now")
     try:
         active.claim = claims.load(runner.layout, active.claim.path, runner.clock)
@@ -182,6 +187,7 @@ def _try_now(runner: Runner, active: Active, drop_id: str) -> Result:
         return _still_damaged(drop_id, error)
     active.held, active.unread = None, False
     active.waits.clear()
+    runner.ask_omero()
     runner.look_again()
     return Result(drop_id, True, "it was held; it was read again and goes on")
 

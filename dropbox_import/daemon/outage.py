@@ -88,6 +88,14 @@ class Outage:
             self._since = self._clock.monotonic()
             return True
 
+    def hasten(self) -> None:
+        """Somebody says that it may work again: a try that is due later is due now."""
+        with self._lock:
+            now = self._clock.monotonic()
+            if self._tries and self._due > now:
+                self._due = now
+                self.version += 1
+
     def failed(self, error: DropboxImportError) -> None:
         """A call ended because the server is not to be had."""
         with self._lock:

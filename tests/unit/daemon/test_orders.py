@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from dropbox_import.daemon import working
 from dropbox_import.daemon.order_files import BAD, FOLDER, answer_to, give, take_answer, waiting_orders
 from dropbox_import.daemon.orders import AdminOrder, OrderAnswer
 from dropbox_import.disk import observe
 from dropbox_import.errors import ConfigError, ServerUnavailable
 from dropbox_import.model import FileFacts, FilesetPlan, Inspection
 from dropbox_import.plain import to_plain
+from tests.support.lab import Lab
 from tests.support.office import ONE, Office
 
 
@@ -89,6 +91,28 @@ def test_a_drop_at_work_is_tried_now(office: Office) -> None:
     assert "tried now" in result.says
     office.work(6)
     office.lab.check(imported=1)
+
+
+@pytest.mark.parametrize("parked", [False, True], ids=["at work", "parked"])
+def test_a_drop_that_waits_for_omero_has_it_asked_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parked: bool) -> None:
+    """Nothing was tried until the outage's own next try, for up to an hour."""
+    if parked:
+        monkeypatch.setattr(working, "AT_WORK", 1)
+    office = Office(tmp_path, lab=Lab(tmp_path, delays=(3600.0,)))
+    lab = office.lab
+    office.start()
+    lab.server.refuse["open_session"] = ServerUnavailable("OMERO cannot be reached", code="unreachable")
+    for name in ("a", "b"):
+        lab.drop(f"{name}.yaml", ONE, {f"{name}.tif": name.encode()})
+    office.work(300)
+    assert lab.shared.outage.due > lab.clock.monotonic() + 3000
+    mend(office)
+    (runner,) = lab.runners
+    about = next(iter(runner.claims.parked.names() if parked else runner.claims.active))
+    assert office.order("retry", about, seconds=2).ok
+    assert not lab.shared.outage.down
+    office.work(10)
+    lab.check(imported=2)
 
 
 def held(office: Office) -> Path:

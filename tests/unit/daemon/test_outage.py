@@ -57,6 +57,25 @@ def test_a_lost_connection_gets_a_quick_look_and_then_the_configured_delays(cloc
     assert waits == [*QUICK_LOOKS, 600, 600, 1800]
 
 
+def test_a_try_that_is_wanted_now_is_one_try_now(clock: HandClock, outage: Outage) -> None:
+    outage.hasten()
+    assert (outage.down, outage.version) == (False, 0)
+    for _ in range(7):
+        outage.failed(ServerUnavailable("down"))
+        clock.forward(outage.due - clock.monotonic())
+        assert outage.may_ask()
+    outage.failed(ServerUnavailable("down"))
+    assert outage.due - clock.monotonic() == 600
+    news = outage.version
+    outage.hasten()
+    assert outage.version > news, "whoever waits for OMERO looks again"
+    assert [outage.may_ask(), outage.may_ask()] == [True, False]
+    outage.hasten()
+    assert not outage.may_ask(), "somebody is at it"
+    outage.failed(ServerUnavailable("down"))
+    assert outage.due - clock.monotonic() == 1800
+
+
 def test_stragglers_of_the_same_outage_do_not_count(clock: HandClock, outage: Outage) -> None:
     for _ in range(20):
         outage.failed(ServerUnavailable("down"))
