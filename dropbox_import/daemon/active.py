@@ -131,11 +131,12 @@ class Active:
         ahead = [wait.due for what, wait in self.waits.items() if what not in self.flying and wait.due > now]
         return min(ahead, default=None)
 
-    def why(self) -> DropboxImportError | None:
-        """Why nothing moves; None when something does or nothing is known."""
+    def why(self, *, tried: bool = False) -> DropboxImportError | None:
+        """Why nothing moves; None when something does or nothing is known. `tried`: also of a step that is under way once more."""
         if self.held is not None:
             return self.held
-        return next((wait.why for what, wait in list(self.waits.items()) if wait.why is not None and what not in self.flying), None)
+        waits = (wait for what, wait in list(self.waits.items()) if tried or what not in self.flying)
+        return next((wait.why for wait in waits if wait.why is not None), None)
 
     def reason(self) -> str:
         """The same for people, "" for none."""

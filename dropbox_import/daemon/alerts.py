@@ -91,6 +91,12 @@ class Alerts:
             elif seen is None and key in self._alerts:
                 self._over.add(key)
 
+    def doubts(self, key: str) -> None:
+        """It is not known now whether it is still so: neither its start nor its end is told, and it began when it began."""
+        with self._lock:
+            if (seen := self._seen.get(key)) is not None:
+                seen.calm = self._clock.monotonic()
+
     def told(self, key: str) -> Alert | None:
         """The open alert of that key, once people were told of it."""
         with self._lock:

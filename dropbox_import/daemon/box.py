@@ -115,9 +115,9 @@ class BoxRunner:
         """What lies in drop/ and is not taken, each with the reason."""
         return (*self._waiting, *self._pipeline.put_back.waiting())
 
-    def waits(self) -> list[tuple[str, DropboxImportError]]:
-        """The claims that cannot go on now, each with the reason."""
-        return self.claims.waits() + self._unread.waits()
+    def waits(self, *, tried: bool = False) -> list[tuple[str, DropboxImportError]]:
+        """The claims that cannot go on now, each with the reason; with `tried` also those of which it is being tried once more."""
+        return self.claims.waits(tried=tried) + self._unread.waits()
 
     def held(self) -> list[tuple[str, str]] | None:
         """The claims that somebody must look at before anything is done with them, and why. None: not all have been read yet."""

@@ -17,6 +17,8 @@ from dropbox_import.model import Waiting
 from dropbox_import.settings import Box
 from dropbox_import.workers.protocol import NO_WORKER
 
+Waits = list[tuple[str, DropboxImportError]]  # drops, each with why it waits
+
 _LOOK = 5.0  # seconds
 _MOST_DENIED = 10  # of one box that are told one by one
 _STATE_NEEDS = 20_000_000  # bytes
@@ -91,7 +93,7 @@ class Runner(Protocol):
 
     def unclaimed(self) -> tuple[Waiting, ...]: ...
 
-    def waits(self) -> list[tuple[str, DropboxImportError]]: ...
+    def waits(self, *, tried: bool = False) -> list[tuple[str, DropboxImportError]]: ...
 
     def held(self) -> list[tuple[str, str]] | None: ...
 
@@ -124,8 +126,13 @@ class Watch:
         found = {trouble.key: trouble for trouble in self._troubles(now)}
         for one in found.values():
             self._alerts.begins(one.key, one.sentence, one.hint, after=one.after, drop=one.drop)
-        for key in self._alerts.known() - found.keys():
-            if self._is_over(key, now):
+        left = self._alerts.known() - found.keys()
+        answering = [runner for runner in self._runners if left and not hangs(runner, now)]
+        tried = {one.key for runner in answering for one in of_box(runner, tried=True)}
+        for key in left:
+            if key in tried:  # a try may take minutes to fail like the one before it
+                self._alerts.doubts(key)
+            elif self._is_over(key, now):
                 self._alerts.ends(key)
         self._alerts.tend()
 
@@ -167,9 +174,9 @@ def hangs(runner: Runner, now: float) -> bool:
     return since is not None and now - since >= AFTER
 
 
-def of_box(runner: Runner) -> Iterator[Trouble]:
-    """What is wrong with a box that answers, and with single drops of it."""
-    path = runner.box.path
+def of_box(runner: Runner, *, tried: bool = False) -> Iterator[Trouble]:
+    """What is wrong with a box that answers, and with single drops of it. `tried`: also with those of which it is being tried once more."""
+    path, waits = runner.box.path, runner.waits(tried=tried)
     trouble = runner.problem
     if trouble is not None:
         yield Trouble(f"box:{path}", trouble.sentence, trouble.hint)
@@ -181,13 +188,13 @@ def of_box(runner: Runner) -> Iterator[Trouble]:
         yield Trouble(f"held:{path}:{drop}", f"the drop {drop} is held: {why}", _HELD_HINT.format(drop=drop), 0.0, drop)
     for name, notice in list(runner.peers.silent.items()):
         yield Trouble(f"peer:{path}:{name}", notice, _PEER_HINT, 0.0)
-    full = [why for _, why in runner.waits() if why.kind == DiskFull.code]
+    full = [why for _, why in waits if why.kind == DiskFull.code]
     if runner.low:
         least = f"{runner.box.min_free / 1e9:.1f} GB"
         yield Trouble(f"full:{path}", f"less than {least} (min_free) is free on the volume of {path}, so nothing new is taken", _FULL_HINT)
     elif full:
         yield Trouble(f"full:{path}", full[0].sentence, _FULL_HINT)
-    denied = [*_claims(runner, AccessDenied), *_drops(runner, AccessDenied)]
+    denied = [*_claims(waits, AccessDenied), *_drops(runner, AccessDenied)]
     if len(denied) > _MOST_DENIED:
         sentence = f"{len(denied)} drops in {path} wait because access to them is denied, among them {denied[0][0]}: {denied[0][1]}"
         yield Trouble(f"denied:{path}", sentence, _DENIED_HINT)
@@ -195,15 +202,15 @@ def of_box(runner: Runner) -> Iterator[Trouble]:
         for name, why, drop in denied:
             yield Trouble(f"denied:{path}:{name}", f"{name} waits: {why}", _DENIED_HINT, drop=drop)
     long = runner.box.wait_for_files.tell_after
-    for name, why, drop in (*_claims(runner, FileBusy), *_drops(runner, FileBusy)):
+    for name, why, drop in (*_claims(waits, FileBusy), *_drops(runner, FileBusy)):
         yield Trouble(f"busy:{path}:{name}", f"{name} waits for long: {why}", _BUSY_HINT, after=long, drop=drop)
-    yield from _other_waits(runner, path, long)
+    yield from _other_waits(runner, waits, path, long)
 
 
-def _other_waits(runner: Runner, path: Path, long: float) -> Iterator[Trouble]:
+def _other_waits(runner: Runner, waits: Waits, path: Path, long: float) -> Iterator[Trouble]:
     """One for each kind of reason that nothing else tells of: whatever a drop waits for, somebody hears of it in the end."""
     by_kind: dict[str, list[tuple[str, str, str, str]]] = {}
-    for drop, error in runner.waits():
+    for drop, error in waits:
         if error.kind not in _TOLD_ELSEWHERE | EVERYBODY:
             by_kind.setdefault(error.kind, []).append((drop, error.sentence, error.hint, drop))
     for one in runner.unclaimed():
@@ -217,8 +224,8 @@ def _other_waits(runner: Runner, path: Path, long: float) -> Iterator[Trouble]:
         yield Trouble(f"waits:{path}:{kind}", told, hint or _WAITS_HINT, after, drop if len(waiting) == 1 else "")
 
 
-def _claims(runner: Runner, kind: type[DropboxImportError]) -> Iterable[tuple[str, str, str]]:
-    return [(drop, why.sentence, drop) for drop, why in runner.waits() if isinstance(why, kind) and why.kind == kind.code]
+def _claims(waits: Waits, kind: type[DropboxImportError]) -> Iterable[tuple[str, str, str]]:
+    return [(drop, why.sentence, drop) for drop, why in waits if isinstance(why, kind) and why.kind == kind.code]
 
 
 def _drops(runner: Runner, kind: type[DropboxImportError]) -> Iterable[tuple[str, str, str]]:

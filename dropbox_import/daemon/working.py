@@ -132,9 +132,9 @@ class WorkingSet:
         ]
         return sorted(found, key=lambda row: not row["why"])[:SHOWN]
 
-    def waits(self) -> list[tuple[str, DropboxImportError]]:
-        """The claims that cannot go on now, each with the reason."""
-        found = [(one.id, why) for one in list(self.active.values()) if (why := one.why()) is not None]
+    def waits(self, *, tried: bool = False) -> list[tuple[str, DropboxImportError]]:
+        """The claims that cannot go on now, each with the reason; with `tried` also those of which it is being tried once more."""
+        found = [(one.id, why) for one in list(self.active.values()) if (why := one.why(tried=tried)) is not None]
         return found + [(one.name, one.why) for one in self.parked.records() if one.why is not None]
 
     def held(self) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import random
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +17,12 @@ from dropbox_import.daemon import working
 from dropbox_import.daemon.alerts import OUTBOX, Alerts, read_alerts
 from dropbox_import.daemon.troubles import Watch
 from dropbox_import.disk import observe
-from dropbox_import.errors import AccessDenied, DiskFull, DropboxImportError, ServerUnavailable
+from dropbox_import.errors import AccessDenied, DiskFull, DropboxImportError, OutcomeUnknown, ServerUnavailable
 from dropbox_import.spool import claim as claims
 from dropbox_import.spool import taking
 from dropbox_import.spool.claim import Claim
 from dropbox_import.spool.layout import Layout
+from dropbox_import.workers.replies import Reply
 from tests.support.lab import Lab
 from tests.support.office import ONE
 
@@ -28,8 +30,8 @@ COMMANDS = ("open_session", "resolve", "look_up", "begin", "send", "commit", "po
 
 
 class Watched:
-    def __init__(self, folder: Path, *, min_free: int = 0, delays: Sequence[float] = (5.0,)) -> None:
-        self.lab = Lab(folder, min_free=min_free, delays=delays)
+    def __init__(self, folder: Path, *, min_free: int = 0, delays: Sequence[float] = (5.0,), queued: bool = False) -> None:
+        self.lab = Lab(folder, min_free=min_free, delays=delays, queued=queued)
         self.state = self.lab.settings.state_dir
         self.start()
 
@@ -254,3 +256,25 @@ def test_a_drop_that_changes_whenever_it_is_taken_is_told_after_an_hour(tmp_path
     house.passes(700)
     assert house.told() == ONCE
     assert len(house.lab.filed("done")) == 1
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_told_although_each_try_takes_long(tmp_path: Path) -> None:
+    house = Watched(tmp_path, delays=(60.0,), queued=True)
+    house.lab.drop("a.yaml", ONE, {"a.tif": b"image"})
+    workers, rng = house.lab.workers, random.Random(1)
+    for _ in range(10):
+        house.passes(630)
+        (flight,) = workers.flights
+        assert flight.command.do == "inspect"
+        workers.flights.clear()
+        hung = OutcomeUnknown("the inspector had to be ended: inspect took too long", code="hung")
+        flight.on_reply(Reply(flight.command, None, hung, "none", flight.worker, died=True))
+        house.passes(70)
+    assert len(house.open()) == 1
+    while workers.flights or house.lab.claims():
+        house.passes(2)
+        while workers.deliver(rng):
+            pass
+    house.passes(60)
+    assert house.told() == ONCE
+    house.lab.check(1)

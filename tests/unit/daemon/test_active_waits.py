@@ -58,3 +58,12 @@ def test_a_step_that_worked_begins_anew(active: Active) -> None:
     active.put_off(POLL, 5.0, BUSY)
     active.succeeded(POLL)
     assert (active.pauses(POLL), active.failures(POLL), active.tells(POLL)) == (0, 0, False)
+
+
+def test_a_step_that_is_tried_once_more_waits_for_nothing_and_its_trouble_is_not_over(active: Active) -> None:
+    active.put_off(POLL, 5.0, BUSY)
+    active.flying[(POLL.do, POLL.key)] = Mock()
+    assert active.why() is None
+    assert active.why(tried=True) is BUSY
+    active.succeeded(POLL)
+    assert active.why(tried=True) is None

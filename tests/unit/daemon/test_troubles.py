@@ -18,6 +18,7 @@ from dropbox_import.errors import (
     DiskFull,
     DropboxImportError,
     FileBusy,
+    OutcomeUnknown,
     ServerUnavailable,
     ShareUnavailable,
     TryLater,
@@ -37,6 +38,7 @@ class FakeBox:
     problem: DropboxImportError | None = None
     lying: list[Waiting] = field(default_factory=list)
     stuck: list[tuple[str, DropboxImportError]] = field(default_factory=list)
+    tried: list[tuple[str, DropboxImportError]] = field(default_factory=list)
     damaged: list[tuple[str, str]] | None = field(default_factory=list)
     long_looked: bool = False
     silent: dict[str, str] = field(default_factory=dict)
@@ -53,8 +55,8 @@ class FakeBox:
     def unclaimed(self) -> tuple[Waiting, ...]:
         return tuple(self.lying)
 
-    def waits(self) -> list[tuple[str, DropboxImportError]]:
-        return self.stuck
+    def waits(self, *, tried: bool = False) -> list[tuple[str, DropboxImportError]]:
+        return [*self.stuck, *self.tried] if tried else self.stuck
 
     def held(self) -> list[tuple[str, str]] | None:
         return self.damaged
@@ -303,3 +305,38 @@ def test_what_omero_or_its_own_alert_tells_of_is_not_told_again(house: House) ->
     house.box.stuck = [("one", ServerUnavailable("OMERO cannot be reached", code="unreachable")), ("two", FileBusy("is open"))]
     house.passes(4000.0)
     assert house.open() == ["two waits for long: is open"]
+
+
+def test_tries_that_take_long_do_not_begin_a_wait_anew(house: House) -> None:
+    """Of a file that cannot be read to its end nobody heard: each try took ten minutes, and the wait after it began at zero."""
+    one = ("one", OutcomeUnknown("the inspector had to be ended", code="hung"))
+    house.box.scans = 3
+    for _ in range(6):
+        house.box.stuck, house.box.tried = [one], []
+        house.passes(60)
+        house.box.stuck, house.box.tried = [], [one]
+        house.passes(600)
+        assert house.open() == []
+    house.box.stuck, house.box.tried = [one], []
+    house.passes(10)
+    assert house.open() == ["one waits for long: the inspector had to be ended"]
+    house.box.stuck, house.box.tried = [], [one]
+    house.passes(600)
+    assert house.events() == ["alert-begins"], "it is not known yet whether that is over"
+    house.box.tried = []
+    house.passes(CALM + 20)
+    assert house.events() == ["alert-begins", "alert-ends"]
+
+
+def test_an_upload_that_takes_long_after_it_was_put_off_once_is_no_trouble(house: House) -> None:
+    one = ("one", ServerUnavailable("OMERO is too busy", code="busy"))
+    house.box.scans = 3
+    house.box.stuck = [one]
+    house.passes(10)
+    house.box.stuck, house.box.tried = [], [one]
+    house.passes(20_000)
+    house.box.tried = []
+    house.passes(CALM + 20)
+    house.box.stuck = [one]
+    house.passes(3500)
+    assert house.events() == []
