@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from dropbox_import.sidecar import templates
 from dropbox_import.sidecar.checks import check
 from dropbox_import.sidecar.merge import merge
 from dropbox_import.sidecar.recognise import wrong_name
-from dropbox_import.sidecar.schema import SHAPE, ContainerPart, SidecarFile, TargetPart
+from dropbox_import.sidecar.schema import SHAPE, AttachmentPart, ContainerPart, KeyValuesPart, SidecarFile, TargetPart
 from dropbox_import.strict_yaml import MOST_MISTAKES, Mark, Node, Unreadable, shown
 
 DEFAULTS_NAME = "defaults of the box"
@@ -50,7 +50,8 @@ def parse_sidecar(data: bytes, file: str, *, defaults: Mapping[str, Any] | None 
 
 def _on_nothing(body: strict_yaml.Mapping, side: SidecarFile) -> Iterator[Mistake]:
     """What goes on a project or dataset that the target does not name. What a box's defaults put there goes where there is one."""
-    for key, parts in (("key_values", side.key_values), ("attachments", side.attachments)):
+    both: dict[str, Sequence[KeyValuesPart | AttachmentPart]] = {"key_values": side.key_values, "attachments": side.attachments}
+    for key, parts in both.items():
         nodes = body.get(key)
         places = nodes.items if isinstance(nodes, strict_yaml.Sequence) else ()
         for part, node in zip(parts, places, strict=True):
