@@ -284,6 +284,8 @@ class BoxRunner:
             if self._trouble is None or self._trouble.kind != error.kind:
                 log.error("%s", error.sentence, extra={"step": "share-gone"})
             self._trouble = error
+            for drop in self.claims.active:
+                self._shared.slots.forget(drop)  # the other boxes have all slots; it asks again when it is back
             self._ready.clear()
             self._intake.lost_sight()
             self._next_scan = self._clock.monotonic() + min(_SHARE_PAUSE, 3 * self.box.scan_interval)

@@ -14,6 +14,7 @@ from dropbox_import.daemon import box
 from dropbox_import.daemon.replies import Replies
 from dropbox_import.disk import observe
 from dropbox_import.errors import DropboxImportError, Rejected, ServerUnavailable, TargetUnusable
+from dropbox_import.spool.steps import Do
 from tests.support.lab import Lab
 from tests.support.office import Office
 from tests.support.scripted_commands import Commands
@@ -576,3 +577,29 @@ def test_files_that_changed_under_their_upload_and_are_refused_now_end_in_failed
     lab.turns(400)
     assert len(lab.filed("failed")) == 1
     lab.check(0)
+
+
+def test_a_box_whose_share_is_away_keeps_no_upload_of_another_box_waiting(tmp_path: Path) -> None:
+    """It kept the slots of what it had begun: with one microscope's share away, nothing of all others was imported."""
+    lab = Lab(tmp_path, boxes=2, queued=True)
+    for number in range(6):
+        lab.drop(f"{number}.yaml", "target: {dataset: X}\n", {f"{number}.tif": b"%d" % number})
+    lab.start()
+    rng = random.Random(1)
+    claims = lab.runners[0].claims.active
+    while not any(step is Do.BEGIN for active in claims.values() for step, _ in active.flying):
+        lab.step(rng)
+    others = 0  # have the other slots
+    while lab.shared.slots.take((f"of a third box {others}", ""), "alice", 0):
+        others += 1
+    assert others < 4
+    away = lab.boxes[0].rename(tmp_path / "away")
+    lab.boxes[0].mkdir()
+    lab.drop("b.yaml", "target: {dataset: X}\n", {"b.tif": b"b"}, box=1)
+    for _ in range(800):
+        lab.step(rng)
+    assert [path.name.partition("__")[0] for path in lab.boxes[1].glob("done/*/*/*")] == ["b"]
+    lab.boxes[0].rmdir()
+    away.rename(lab.boxes[0])
+    assert lab.calm(rng)
+    lab.check(7)
