@@ -14,6 +14,7 @@ from dropbox_import.heartbeat import sign_of_life
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
+_WORTH_A_WORD = 6  # in a row, a minute: nobody is taken for dead for less
 
 
 class Heartbeat:
@@ -27,6 +28,7 @@ class Heartbeat:
         self._peers = peers
         self._shared = shared
         self._count = 0
+        self._failed = 0  # so often in a row
         self.due = 0.0
         self.trouble: DropboxImportError | None = None
 
@@ -41,11 +43,11 @@ class Heartbeat:
         try:
             self._peers.beat(sign_of_life(self._shared.instance.name, HEARTBEAT_SECONDS, self._count, accepting=willing))
         except OSError as error:
-            trouble = as_ours(error, f"writing the sign of life in {self._box}")
-            if self.trouble is None:
-                log.warning("%s; others will take this daemon for dead", trouble.sentence, extra={"step": "heartbeat"})
-            self.trouble = trouble
+            self._failed += 1
+            self.trouble = as_ours(error, f"writing the sign of life in {self._box}")
+            if self._failed == _WORTH_A_WORD:
+                log.warning("%s; others will take this daemon for dead", self.trouble.sentence, extra={"step": "heartbeat"})
         else:
-            if self.trouble is not None:
+            if self._failed >= _WORTH_A_WORD:
                 log.warning("the sign of life in %s can be written again", self._box, extra={"step": "heartbeat"})
-            self.trouble = None
+            self._failed, self.trouble = 0, None
