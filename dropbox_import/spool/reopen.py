@@ -7,6 +7,7 @@ the folder goes back to drop/ as if its user had moved it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -72,19 +73,28 @@ def reopen(box: Layout, instance: Instance, path: Path, clock: Clock, order: str
         raise NotVouched(error.sentence) from error
     if is_there(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-    here = path if aside else put_aside(box, path, path.name)
-    was: tuple[seal.OldMode, ...] = ()
+    here, was = path, tuple[seal.OldMode, ...]()
     try:
+        if not aside:
+            closed = _place_aside(box, path.name)
+            files.rename(path, closed)
+            here = closed
+            _sync_names(path, closed)
         if here.is_symlink():
             raise NotVouched("a link lies in its place")
         was = seal.close(here)
         _believe(box, path, here, instance.journal_key)
-        here = _move(here, target)
-        claim = load(box, here, clock)
+        closed = here
+        files.rename(closed, target)
+        here = target
+        _sync_names(closed, target)
+        claim = load(box, target, clock)
     except Exception as error:
-        seal.restore(here, was)
-        if here != path:
-            _back(here, path)
+        with contextlib.suppress(FileNotFoundError):  # a share may have done a rename and lost the reply: then it is found where it is
+            if was:
+                seal.restore(here, was)
+            if here != path:
+                _back(here, path)
         if isinstance(error, JournalDamaged):
             raise NotVouched(error.sentence) from error
         raise
@@ -94,20 +104,28 @@ def reopen(box: Layout, instance: Instance, path: Path, clock: Clock, order: str
 
 def put_aside(box: Layout, path: Path, name: str) -> Path:
     """Move a folder to discarded/, which only the service account may enter, under that name or the next free one. Raises OSError."""
+    return _move(path, _place_aside(box, name))
+
+
+def _place_aside(box: Layout, name: str) -> Path:
     if not box.discarded.is_dir():
         files.make_dir(box.discarded, 0o700)
     target, again = box.discarded / name, 1
     while target.exists():
         again += 1
         target = box.discarded / (f"{name}{again}" if name.endswith("-0") else f"{name}-{again}")
-    return _move(path, target)
+    return target
 
 
 def _move(path: Path, target: Path) -> Path:
     files.rename(path, target)
+    _sync_names(path, target)
+    return target
+
+
+def _sync_names(path: Path, target: Path) -> None:
     for folder in (target.parent, path.parent):
         files.sync_dir(folder)
-    return target
 
 
 def _back(here: Path, path: Path) -> None:

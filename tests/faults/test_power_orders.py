@@ -28,12 +28,12 @@ PAIRS = 60 if ALL else 4  # of which the second end is lived on from
 BROKEN = ("intent", "claimed", "begin", "imported", "split", "file", "intent (failed part)", "claimed (failed part)", "file (failed part)")
 SAMPLE = ("reopen.begin_anew: the claim", "reopen._remove_for_good: failed/jdoe/MONTH", "orders._give_back: state/commands")
 TOGETHER = {
-    "retry and discard: both folders of a rename": r"reopen\._move: .*",
+    "retry and discard: both folders of a rename": r"reopen\._sync_names: .*",
     "retry: both folders of what goes back": r"reopen\.give_back: .*",
     "C4: both folders of what was put back": r"taking\.(_take_members|gather): (drop/jdoe/again.*|the claim/d)",
 }
 WHY = {
-    r"reopen\._move: .*": EITHER,
+    r"reopen\._sync_names: .*": EITHER,
     r"reopen\.(give_back|_give_back_sidecar): (drop/jdoe|failed/jdoe/MONTH)": EITHER,
     r"taking\.(_take_members|gather): drop/jdoe/.*": EITHER,
     r"taking\._move_in: the claim": OTHER,

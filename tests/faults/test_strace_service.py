@@ -40,7 +40,7 @@ QUIET = {
     (".*", r'^(unlink|fsync) .*/outbox(>|/[^/"]*letter.json")'): "a letter that was sent is removed later",
     (
         "EIO|ESTALE",
-        r"failed/jdoe/[^/]*>|old__20261122|journal-0002|/20261122-[^/]*>",
+        r"failed/jdoe/[^/]*>|/discarded[>\"]|old__20261122|journal-0002|/20261122-[^/]*>",
     ): "an order waits for the share, and is answered when it is back",
 }
 
