@@ -20,7 +20,7 @@ from dropbox_import.disk.trouble import as_ours
 from dropbox_import.errors import DropboxImportError, JournalDamaged, Paused, ShareUnavailable
 from dropbox_import.spool import claim as claims
 from dropbox_import.spool import layout
-from dropbox_import.spool.adopt import adopt, claims_of
+from dropbox_import.spool.adopt import adopt, claims_of, make_ours
 from dropbox_import.spool.aside import set_aside
 from dropbox_import.spool.filing import SPLIT_SUFFIX
 from dropbox_import.spool.identity import Instance
@@ -182,9 +182,11 @@ def _try_now(runner: Runner, active: Active, drop_id: str) -> Result:
         runner.ask_omero()
         return Result(drop_id, True, "it is at work; what it waits for is tried now")
     try:
-        active.claim = claims.load(runner.layout, active.claim.path, runner.clock)
+        found = claims.load(runner.layout, active.claim.path, runner.clock)
+        make_ours(found, runner.instance)
     except JournalDamaged as error:
         return _still_damaged(drop_id, error)
+    active.claim = found
     active.held, active.unread = None, False
     active.waits.clear()
     runner.ask_omero()

@@ -26,6 +26,7 @@ from dropbox_import.notify.outbox import write_message
 from dropbox_import.plain import to_plain
 from dropbox_import.spool import claim as claims
 from dropbox_import.spool import filing, taking
+from dropbox_import.spool.adopt import make_ours
 from dropbox_import.spool.journal import Record
 from dropbox_import.spool.steps import MOST_TRIES, Do, Step, World, next_steps
 from dropbox_import.workers.protocol import Command, Role
@@ -356,11 +357,12 @@ class Pipeline:
         """What is on the disk counts; until it can be read nothing is done. Raises ClaimTaken, JournalDamaged."""
         claim = active.claim
         try:
-            active.claim = claims.load(claim.box, claim.path, self._shared.clock)
+            found = claims.load(claim.box, claim.path, self._shared.clock)
+            make_ours(found, self._shared.instance)  # another instance may have had it meanwhile
         except OSError as again:
             log.debug("the claim cannot be read now: %s", again, extra={"drop": active.id})
             return False
-        active.unread = False
+        active.claim, active.unread = found, False
         return True
 
     def _wait(self, active: Active, step: Step, error: DropboxImportError) -> None:

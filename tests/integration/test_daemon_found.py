@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from dropbox_import.daemon import box
 from dropbox_import.daemon.replies import Replies
 from dropbox_import.disk import observe
 from dropbox_import.errors import DropboxImportError, Rejected, ServerUnavailable, TargetUnusable
+from dropbox_import.spool import claim as claims
+from dropbox_import.spool.adopt import make_ours
+from dropbox_import.spool.journal import read_newest
 from dropbox_import.spool.steps import Do
 from tests.support.lab import Lab
 from tests.support.office import Office
@@ -603,3 +607,29 @@ def test_a_box_whose_share_is_away_keeps_no_upload_of_another_box_waiting(tmp_pa
     away.rename(lab.boxes[0])
     assert lab.calm(rng)
     lab.check(7)
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["it could not be written", "it was held"])
+def test_a_claim_that_another_instance_has_had_meanwhile_is_made_ours_again(tmp_path: Path, held: bool) -> None:
+    """Adopted and adopted back while it could not be read, it was gone on with as the other one's, and not vouched for as ours."""
+    office = Office(tmp_path, lab=Lab(tmp_path, queued=True))
+    lab, rng = office.lab, random.Random(1)
+    office.start()
+    lab.drop("a.yaml", "target: {dataset: X}\n", {"a.tif": b"a"})
+    while not any(active.drop.target for active in lab.runners[0].claims.active.values()):
+        lab.step(rng)
+    ((name, active),) = lab.runners[0].claims.active.items()
+    active.unread, active.held = not held, DropboxImportError("somebody has to look") if held else None
+    mine, other = active.claim.path, replace(lab.daemons[0].identity(), name="other")
+    theirs = lab.layout.instance(other.name) / name
+    theirs.parent.mkdir(mode=0o700)
+    mine.rename(theirs)
+    assert make_ours(claims.load(lab.layout, theirs, lab.clock), other)
+    theirs.rename(mine)
+    theirs.parent.rmdir()
+    if held:
+        assert office.order("retry", name).ok
+    assert lab.calm(rng)
+    lab.check(1)
+    had = [record.data["by"] for record in read_newest(lab.filed("done")[0]) if record.kind == "adopted"]
+    assert had == ["other", lab.daemons[0].identity().name]
