@@ -84,10 +84,10 @@ def reopen(box: Layout, instance: Instance, path: Path, clock: Clock, order: str
             raise NotVouched("a link lies in its place")
         was = seal.close(here)
         _believe(box, path, here, instance.journal_key)
-        closed = here
-        files.rename(closed, target)
+        before = here
+        files.rename(before, target)
         here = target
-        _sync_names(closed, target)
+        _sync_names(before, target)
         claim = load(box, target, clock)
     except Exception as error:
         with contextlib.suppress(FileNotFoundError):  # a share may have done a rename and lost the reply: then it is found where it is

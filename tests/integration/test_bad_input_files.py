@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -158,12 +159,14 @@ def test_of_an_import_that_omero_refuses_no_session_is_named_where_others_can_re
     """Who has the id of a session that is open is its owner. It stands in OMERO's log of an import, the end of which is journaled."""
     with closing(sqlite3.connect(f"file:{house.standin.folder / 'omero.db'}?mode=ro", uri=True)) as omero:
         sessions = [uuid.encode() for (uuid,) in omero.execute('SELECT uuid FROM "Session"')]
+    assert sessions
     folders = [house.filed(wrong, state) for state in states]
     assert "OMERO cannot read the image" in (folders[-1] / layout.REASON).read_text()
     assert b"sess=<session>" in (folders[0] / layout.JOURNAL).read_bytes(), "the log was not read"
     for path in [house.log, *(path for folder in folders for path in folder.rglob("*") if path.is_file())]:
         text = path.read_bytes()
         assert not [uuid for uuid in sessions if uuid in text], f"{path} names a session"
+        assert not re.search(rb"sess=[0-9a-f]", text), f"{path} names a session"
 
 
 def test_what_was_mended_and_put_back_is_imported(house: House) -> None:

@@ -174,13 +174,17 @@ def test_one_address_that_is_refused_holds_nobody_else_up(desk: Desk) -> None:
     assert desk.outbox.letter(waiting).why == "the mail server refused the recipient."
 
 
-def test_what_cannot_be_sent_for_days_is_laid_aside_and_listed(desk: Desk) -> None:
+def refused_until_it_is_given_up(desk: Desk) -> None:
     desk.mail.refuses = {"jdoe@example.org"}
     desk.tell()
     desk.passes(4 * 86400, 600)
     assert desk.outbox.names()[2] == []
     desk.passes(2 * 86400, 600)
     assert [len(found) for found in desk.outbox.names()] == [0, 0, 1]
+
+
+def test_what_cannot_be_sent_for_days_is_laid_aside_and_listed(desk: Desk) -> None:
+    refused_until_it_is_given_up(desk)
     assert desk.courier.counts()["dead"] == 1
     desk.mail.refuses = set()
     desk.outbox.take_up(desk.outbox.names()[2][0])
@@ -199,12 +203,7 @@ def test_a_letter_whose_refusal_has_other_words_each_time_is_given_up_too(desk: 
         return Reply(command, None, TryLater(f"451 Greylisted for {desk.mail.tries} seconds", code="refused"), "none", 1)
 
     monkeypatch.setattr(desk.mail, "do", refuses)
-    desk.mail.refuses = {"jdoe@example.org"}
-    desk.tell()
-    desk.passes(4 * 86400, 600)
-    assert desk.outbox.names()[2] == []
-    desk.passes(2 * 86400, 600)
-    assert [len(found) for found in desk.outbox.names()] == [0, 0, 1]
+    refused_until_it_is_given_up(desk)
     desk.mail.refuses = set()
     desk.tell()
     desk.passes(60)

@@ -590,8 +590,8 @@ def test_a_box_whose_share_is_away_keeps_no_upload_of_another_box_waiting(tmp_pa
         lab.drop(f"{number}.yaml", "target: {dataset: X}\n", {f"{number}.tif": b"%d" % number})
     lab.start()
     rng = random.Random(1)
-    claims = lab.runners[0].claims.active
-    while not any(step is Do.BEGIN for active in claims.values() for step, _ in active.flying):
+    at_work = lab.runners[0].claims.active
+    while not any(step is Do.BEGIN for active in at_work.values() for step, _ in active.flying):
         lab.step(rng)
     others = 0  # have the other slots
     while lab.shared.slots.take((f"of a third box {others}", ""), "alice", 0):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -29,14 +30,14 @@ Act = Callable[[str, str, Path], None]
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o011)
-    made = Office(tmp_path, lab=Lab(tmp_path, users=("jdoe", "alice")))
-    made.start()
-    yield made
-    set_observer(None)
+def office() -> Iterator[Office]:
+    # Not pytest's own temporary folders: they are closed to other users.
+    with tempfile.TemporaryDirectory(prefix="dropbox-import-shell-inside-") as name:
+        Path(name).chmod(0o755)
+        made = Office(Path(name), lab=Lab(Path(name), users=("jdoe", "alice")))
+        made.start()
+        yield made
+        set_observer(None)
 
 
 def failed_of_a_user(office: Office) -> Path:
