@@ -22,6 +22,7 @@ from dropbox_import.daemon.pipeline import Pipeline
 from dropbox_import.daemon.sessions import Held
 from dropbox_import.daemon.shared import Shared
 from dropbox_import.daemon.troubles import hangs
+from dropbox_import.daemon.turning import Turning
 from dropbox_import.daemon.unread import Unread
 from dropbox_import.daemon.working import SHOWN, WorkingSet, by_turns
 from dropbox_import.disk.facts import is_there
@@ -70,7 +71,7 @@ class BoxRunner:
         self._trouble: DropboxImportError | None = None
         self._begun = Begun()
         self.low = False  # less than min_free is free on its volume
-        self.turning_since: float | None = None  # when the thread began what it is at, by the clock; None: it waits for something to happen
+        self.turning = Turning(shared.awake)
         self._stop = threading.Event()
         self._next_scan = self._scan_pause = 0.0
         self.scans = 0
@@ -133,7 +134,7 @@ class BoxRunner:
 
     def unattended(self, asking: str) -> frozenset[str]:
         """The claims that do not go on now: those that are held, and all of a box that hangs. One whose own drop is `asking` does not."""
-        return self.claims.unattended(all_of_them=asking not in self.claims and hangs(self, self._clock.monotonic()))
+        return self.claims.unattended(all_of_them=asking not in self.claims and hangs(self))
 
     def moving(self) -> bool:
         """Whether a claim is to go on by itself within moments: a poll, a look after a lost connection."""
@@ -163,15 +164,15 @@ class BoxRunner:
             except Exception as error:  # a bug must not end the box
                 log.exception("a bug in the box %s; it goes on in a moment", self.box.path)
                 self._trouble = DropboxImportError(f"an internal error ({type(error).__name__}); the log has its story")
-                self.turning_since = None
+                self.turning.rests()
                 self._stop.wait(_LONGEST_SLEEP)
         self._heartbeat(self._clock.monotonic(), accepting=False)
 
     def turn(self, timeout: float) -> None:
         """Take what has happened (waiting for it up to `timeout` seconds), then do all that can be done now."""
-        self.turning_since = None
+        self.turning.rests()
         self._drain_inbox(timeout)
-        self.turning_since = self._clock.monotonic()
+        self.turning.begins()
         if self._stop.is_set():
             return
         self._here = None
@@ -215,7 +216,7 @@ class BoxRunner:
         """Wait for one thing to happen, then take all that has."""
         try:
             item = self._inbox.get(timeout=timeout) if timeout > 0 else self._inbox.get_nowait()
-            self.turning_since = self._clock.monotonic()
+            self.turning.begins()
             while True:
                 if isinstance(item, Errand):
                     self._errands.append(item)

@@ -73,29 +73,19 @@ class Hung:
 
     def tend(self) -> None:
         """The uploads that such a box has begun do not count: the others have all slots. It asks again when it goes on."""
-        now = self._shared.clock.monotonic()
         for runner in self._runners:
-            hung = hangs(runner, now)
+            hung = hangs(runner)
             if hung:
                 for drop in list(runner.claims.active):
                     self._shared.slots.forget(drop)
             if hung and runner not in self._told:
                 self._told.add(runner)
-                since = now - (runner.turning_since or now)
-                log.error("the box %s has not answered for %.0f seconds; the others go on", runner.box.path, since, extra={"step": "hung"})
+                lasts = runner.turning.lasts()
+                log.error("the box %s has not answered for %.0f seconds; the others go on", runner.box.path, lasts, extra={"step": "hung"})
             elif not hung and runner in self._told:
                 self._told.remove(runner)
                 log.warning("the box %s answers again", runner.box.path, extra={"step": "hung-over"})
 
-    def hangs(self, runner: BoxRunner) -> bool:
-        return hangs(runner, self._shared.clock.monotonic())
-
     def flying(self) -> bool:
         """Whether something runs whose end can be seen: what a box that does not answer has begun is left as its journal says."""
-        now = self._shared.clock.monotonic()
-        return any(runner.flying() for runner in self._runners if not _is_silent(runner, now))
-
-
-def _is_silent(runner: BoxRunner, now: float) -> bool:
-    since = runner.turning_since
-    return since is not None and now - since >= _NOT_WAITED_FOR
+        return any(runner.flying() for runner in self._runners if runner.turning.lasts() < _NOT_WAITED_FOR)

@@ -23,7 +23,8 @@ from dropbox_import.daemon.outage import Backoff, Outage
 from dropbox_import.daemon.sessions import SessionBook
 from dropbox_import.daemon.shared import Happening, Shared
 from dropbox_import.daemon.slots import Slots
-from dropbox_import.daemon.troubles import Watch
+from dropbox_import.daemon.troubles import Watch, hangs
+from dropbox_import.daemon.turning import Awake
 from dropbox_import.disk import files
 from dropbox_import.disk.trouble import as_ours
 from dropbox_import.errors import ConfigError
@@ -117,6 +118,7 @@ def run(
             outage=Outage(backoff, clock),
             backoff=backoff,
             slots=Slots(settings.workers.importers * settings.workers.filesets_in_flight, clock),
+            awake=Awake(clock),
             tell=counts.tell,
         )
         runners = [BoxRunner(box, shared) for box in settings.boxes]
@@ -209,7 +211,7 @@ class _Service:
             early = self._clock.monotonic() - started < box.quiet_period + 4 * box.scan_interval
             if moving or (runner.waiting() and early and not runner.trouble):
                 self._rest_since.pop(runner, None)
-            if runner.trouble or self._hung.hangs(runner):
+            if runner.trouble or hangs(runner):
                 continue
             if runner not in self._rest_since:
                 if not moving and not (runner.waiting() and early):

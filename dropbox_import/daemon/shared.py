@@ -11,6 +11,7 @@ from dropbox_import.clock import Clock
 from dropbox_import.daemon.outage import Backoff, Outage
 from dropbox_import.daemon.sessions import Held, SessionBook
 from dropbox_import.daemon.slots import Slots
+from dropbox_import.daemon.turning import Awake
 from dropbox_import.settings import Settings
 from dropbox_import.spool.identity import Instance
 from dropbox_import.workers.dispatcher import Workers
@@ -80,6 +81,7 @@ class Shared:
     outage: Outage
     backoff: Backoff
     slots: Slots
+    awake: Awake
     submissions: Submissions = field(default_factory=Submissions)
     draining: threading.Event = field(default_factory=threading.Event)
     tell: Callable[[Happening], None] = lambda _: None

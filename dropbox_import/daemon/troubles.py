@@ -11,6 +11,7 @@ from dropbox_import.clock import Clock
 from dropbox_import.daemon.alerts import AFTER, Alerts
 from dropbox_import.daemon.channels import ChannelTrouble
 from dropbox_import.daemon.outage import EVERYBODY, Outage
+from dropbox_import.daemon.turning import Turning
 from dropbox_import.disk.volumes import free_bytes
 from dropbox_import.errors import AccessDenied, DiskFull, DropboxImportError, FileBusy
 from dropbox_import.model import Waiting
@@ -80,7 +81,9 @@ class Runner(Protocol):
     box: Box
     low: bool
     scans: int
-    turning_since: float | None
+
+    @property
+    def turning(self) -> Turning: ...
 
     @property
     def peers(self) -> Observed: ...
@@ -123,20 +126,20 @@ class Watch:
         if now < self._next_look:
             return
         self._next_look = now + _LOOK
-        found = {trouble.key: trouble for trouble in self._troubles(now)}
+        found = {trouble.key: trouble for trouble in self._troubles()}
         for one in found.values():
             self._alerts.begins(one.key, one.sentence, one.hint, after=one.after, drop=one.drop)
         left = self._alerts.known() - found.keys()
-        answering = [runner for runner in self._runners if left and not hangs(runner, now)]
+        answering = [runner for runner in self._runners if left and not hangs(runner)]
         tried = {one.key for runner in answering for one in of_box(runner, tried=True)}
         for key in left:
             if key in tried:  # a try may take minutes to fail like the one before it
                 self._alerts.doubts(key)
-            elif self._is_over(key, now):
+            elif self._is_over(key):
                 self._alerts.ends(key)
         self._alerts.tend()
 
-    def _troubles(self, now: float) -> Iterator[Trouble]:
+    def _troubles(self) -> Iterator[Trouble]:
         if self._outage.down:
             yield Trouble("omero", f"OMERO cannot be used: {self._outage.reason}", _OMERO_HINT)
         if (free := _free(self._state_dir)) is not None and free < _STATE_NEEDS:
@@ -144,12 +147,12 @@ class Watch:
         for channel in self._ways.channels.troubles() if self._ways is not None else ():
             yield Trouble(f"notify:{channel.channel}", f"no message can be sent by {channel.channel}: {channel.why}", _NOTIFY_HINT, _UNSENT)
         for runner in self._runners:
-            if hangs(runner, now):
+            if hangs(runner):
                 yield Trouble(f"hung:{runner.box.path}", f"the box {runner.box.path} has not answered for two minutes", _HUNG_HINT, 0.0)
             else:
                 yield from of_box(runner)
 
-    def _is_over(self, key: str, now: float) -> bool:
+    def _is_over(self, key: str) -> bool:
         """Whether it is known to be, and not only not seen: after a start nothing is known yet."""
         if key == "omero":
             return self._outage.answered
@@ -159,7 +162,7 @@ class Watch:
             kind, _, rest = key.partition(":")
             path = str(runner.box.path)
             if rest == path or rest.startswith(f"{path}:"):
-                seen = runner.scans > 0 and not hangs(runner, now)
+                seen = runner.scans > 0 and not hangs(runner)
                 if kind == "peer":
                     return seen and runner.peers.judged(rest.removeprefix(f"{path}:"))
                 if kind == "held":
@@ -168,10 +171,9 @@ class Watch:
         return True
 
 
-def hangs(runner: Runner, now: float) -> bool:
+def hangs(runner: Runner) -> bool:
     """Whether the box's thread has been at one thing for so long that its volume must hang."""
-    since = runner.turning_since
-    return since is not None and now - since >= AFTER
+    return runner.turning.lasts() >= AFTER
 
 
 def of_box(runner: Runner, *, tried: bool = False) -> Iterator[Trouble]:

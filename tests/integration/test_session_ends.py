@@ -198,7 +198,7 @@ def test_a_box_that_hangs_keeps_no_session_from_its_end(tmp_path: Path, fate: fl
     go_on(lab, [other], 60)
     assert lab.server.is_open(running.session), "it may only be slow"
     lab.workers.left_alone.add(running.meta["drop"])
-    assert hung.turning_since is not None, "its thread is at something"
+    assert hung.turning.lasts() > 0, "its thread is at something"
     go_on(lab, [other], 80)
     assert not lab.server.is_open(running.session)
     go_on(lab, [other], 300)
@@ -207,6 +207,22 @@ def test_a_box_that_hangs_keeps_no_session_from_its_end(tmp_path: Path, fate: fl
     assert lab.calm(random.Random(1))
     lab.check(2)
     assert (running.number in lab.server.filesets) == (fate < 0.5)
+
+
+def test_a_daemon_that_stood_still_ends_no_session_in_which_its_own_import_runs(tmp_path: Path) -> None:
+    """Stopped, or its machine paused: the first box that went on took the others for hung."""
+    lab, running = two_boxes(tmp_path, 0.6)
+    begin_without_an_answer(lab)
+    other = lab.runners[1]
+    go_on(lab, [other], 20)
+    assert any(Do.END_SESSION in {step for step, _ in active.waits} for active in other.claims.active.values()), "it is what it waits for"
+    lab.clock.forward(150.0)
+    go_on(lab, [other], 5)
+    assert lab.server.is_open(running.session)
+    go_on(lab, lab.runners, 600)
+    assert [one.name.partition("__")[0] for one in sorted(lab.filed("done"))] == ["a", "b"]
+    assert running.number in lab.server.filesets
+    lab.check(2)
 
 
 @pytest.mark.parametrize("fate", [0.4, 0.6], ids=["it outlives its session", "it dies with its session"])

@@ -14,6 +14,7 @@ from dropbox_import.daemon.post import Post
 from dropbox_import.daemon.sessions import SessionBook
 from dropbox_import.daemon.shared import Shared
 from dropbox_import.daemon.slots import Slots
+from dropbox_import.daemon.turning import Awake
 from dropbox_import.notify.outbox import Outbox
 from dropbox_import.settings import Box, Omero, Settings
 from dropbox_import.settings.model import Notify
@@ -76,6 +77,7 @@ class Daemon:
             outage=Outage(backoff, self.clock),
             backoff=backoff,
             slots=Slots(4, self.clock),
+            awake=Awake(self.clock),
         )
         self.runners = [BoxRunner(box, self.shared) for box in self.settings.boxes]
         runners = self.runners

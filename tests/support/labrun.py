@@ -22,6 +22,7 @@ from dropbox_import.daemon.outage import Backoff, Outage
 from dropbox_import.daemon.sessions import SessionBook
 from dropbox_import.daemon.shared import Shared
 from dropbox_import.daemon.slots import Slots
+from dropbox_import.daemon.turning import Awake
 from dropbox_import.settings import Settings
 from dropbox_import.spool.identity import load_instance
 from dropbox_import.workers.protocol import Command
@@ -86,6 +87,7 @@ def core(settings: Settings, clock: HandClock, workers: Any) -> list[BoxRunner]:
         outage=Outage(backoff, clock),
         backoff=backoff,
         slots=Slots(4, clock),
+        awake=Awake(clock),
     )
     return [BoxRunner(box, shared) for box in settings.boxes]
 

@@ -12,6 +12,7 @@ from dropbox_import.daemon.alerts import AFTER, CALM, OUTBOX, Alerts, read_alert
 from dropbox_import.daemon.channels import ChannelTrouble
 from dropbox_import.daemon.outage import Backoff, Outage
 from dropbox_import.daemon.troubles import Watch
+from dropbox_import.daemon.turning import Awake, Turning
 from dropbox_import.errors import (
     AccessDenied,
     ConfigError,
@@ -32,9 +33,9 @@ from tests.support.clocks import HandClock
 @dataclass
 class FakeBox:
     box: Box
+    turning: Turning
     low: bool = False
     scans: int = 0
-    turning_since: float | None = None
     problem: DropboxImportError | None = None
     lying: list[Waiting] = field(default_factory=list)
     stuck: list[tuple[str, DropboxImportError]] = field(default_factory=list)
@@ -85,7 +86,8 @@ class House:
     def __init__(self, state: Path) -> None:
         self.state, self.clock = state, HandClock()
         self.ways = FakeWays()
-        self.box = FakeBox(Box(path=Path("/srv/imports"), min_free=5_000_000_000, wait_for_files=WaitForFiles(tell_after=3600.0)))
+        box = Box(path=Path("/srv/imports"), min_free=5_000_000_000, wait_for_files=WaitForFiles(tell_after=3600.0))
+        self.box = FakeBox(box, Turning(Awake(self.clock)))
         self.start()
 
     def start(self) -> None:
@@ -95,9 +97,9 @@ class House:
         self.box.scans = 0
 
     def passes(self, seconds: float) -> None:
-        for _ in range(int(seconds / 10)):
+        for _ in range(int(seconds / 5)):
             self.watch.tend()
-            self.clock.forward(10.0)
+            self.clock.forward(5.0)
         self.watch.tend()
 
     def open(self) -> list[str]:
@@ -155,13 +157,25 @@ def test_a_box_that_hangs_is_told_and_the_rest_of_it_is_left_open(house: House) 
     house.box.scans = 3
     house.box.low = True
     house.passes(AFTER + 10)
-    house.box.turning_since = house.clock.monotonic()
+    house.box.turning.begins()
     house.passes(AFTER + 10)
     assert len(house.open()) == 2
     assert any("has not answered" in sentence for sentence in house.open())
-    house.box.turning_since, house.box.low = None, False
+    house.box.turning.rests()
+    house.box.low = False
     house.passes(CALM + 20)
     assert house.open() == []
+
+
+def test_no_box_hung_in_a_time_in_which_the_whole_daemon_stood_still(house: House) -> None:
+    house.box.scans = 3
+    house.box.turning.begins()
+    house.passes(10)
+    house.clock.forward(10 * AFTER)
+    house.passes(AFTER / 2)
+    assert house.open() == []
+    house.passes(AFTER)
+    assert len(house.open()) == 1
 
 
 def test_a_full_volume_is_told_with_what_the_config_asks_for(house: House) -> None:
