@@ -23,8 +23,16 @@ class Admins(History):
     def _order(self, runner: BoxRunner, do: str, about: str, rng: random.Random) -> list[OrderAnswer]:
         """Give an order, and let the world go on for a while: it may have been carried out then."""
         answers: list[OrderAnswer] = []
+        left_alone = next(daemon.workers.left_alone for daemon in self.lab.daemons if runner in daemon.runners)
+
+        def answered(answer: OrderAnswer) -> None:
+            answers.append(answer)
+            left_alone.discard(about)
+
+        if do == "discard":
+            left_alone.add(about)  # from the order to its answer nobody goes on with it
         order = AdminOrder(f"order-{self.people.next()}", do, str(runner.box.path), (about,))
-        runner.order(order, answers.append)
+        runner.order(order, answered)
         self.goes_on(rng.choice((3, 20, 40)), rng)
         return answers
 

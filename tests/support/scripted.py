@@ -65,7 +65,7 @@ class ScriptedWorkers(Commands):
         self.inspector = 0  # in queued mode inspections have a worker of their own
         self.known_boxes: Callable[[], list[Path]] | None = None  # whose claims their daemon has read; None = all
         self.known_then: dict[int, list[Path]] = {}  # by session: as it was when that was joined
-        self.left_alone: set[str] = set()  # drops that nobody goes on with: held ones, and those of a box that hangs
+        self.left_alone: set[str] = set()  # drops that nobody goes on with: held, of a box that hangs, being set aside
         self._last = 1
         server.crews.append(self)
 
