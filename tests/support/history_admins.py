@@ -24,13 +24,13 @@ class Admins(History):
         """Give an order, and let the world go on for a while: it may have been carried out then."""
         answers: list[OrderAnswer] = []
         left_alone = next(daemon.workers.left_alone for daemon in self.lab.daemons if runner in daemon.runners)
+        set_aside = {about} if do == "discard" else set[str]()  # from the order to its answer nobody goes on with it
+        left_alone.update(set_aside)
 
         def answered(answer: OrderAnswer) -> None:
             answers.append(answer)
-            left_alone.discard(about)
+            left_alone.difference_update(set_aside)
 
-        if do == "discard":
-            left_alone.add(about)  # from the order to its answer nobody goes on with it
         order = AdminOrder(f"order-{self.people.next()}", do, str(runner.box.path), (about,))
         runner.order(order, answered)
         self.goes_on(rng.choice((3, 20, 40)), rng)
